@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Core types: what the core and the vendor wings share.
+ *
+ * A unit is one hardware IOMMU, a device is one requester the kernel knows,
+ * a domain is one address space. Nothing here selects behaviour globally
+ * (C1): every function takes a unit, a device or a domain, and the hot path
+ * reaches the wing through the kernel's own domain->ops alone (C2).
+ *
+ * Reach. A domain keeps an immutable snapshot of the units and device TLBs
+ * that can hold its translations. Attach publishes the larger snapshot
+ * before the hardware entry, detach publishes the smaller one after it. An
+ * unmap clears its entries, executes a full barrier and then reads the
+ * snapshot: either it sees the new unit and flushes it, or that unit's entry
+ * was published after the clearing and so can't have cached what was cleared.
+ *
+ * Lock order: omni_core.lock > omni_domain.attach_lock > unit's own locks.
+ * The map and unmap path takes none of them.
+ */
+#ifndef OMNIOMMU_H
+#define OMNIOMMU_H
+
+#include "compat.h"
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+
+#include "flush.h"
+#include "pgtable.h"
+
+#define OMNI_PAGE_LG2	12
+
+struct omni_unit;
+struct omni_device;
+struct omni_domain;
+
+/**
+ * struct omni_wing - what the core asks of a vendor
+ * @name: the vendor's word for its firmware table, for messages
+ * @start: find the units, claim them and switch them on with every device
+ *	present left on identity (L1), and hand each one to omni_unit_add();
+ *	returns the number of units, 0 if the machine has none, or -errno with
+ *	the machine as it was
+ * @finish: forget the firmware tables, after the last unit is destroyed
+ * @unit_off: switch one unit's hardware off; its memory stays
+ * @unit_on: switch it on again with the tables it has, after a suspend
+ * @unit_destroy: free a unit that is off
+ * @probe: the wing's state for @dev, NULL if no unit of this wing translates
+ *	it, or an ERR_PTR
+ * @release: free what @probe made; no entry of the device is left by then
+ * @domain_alloc: a paging domain that suits the device
+ * @domain_free: free a domain that is attached nowhere
+ * @compatible: may @domain be attached on the device's unit as it is?
+ * @tag_get: a hardware tag (domain id) for a domain new on a unit
+ * @tag_put: give it back, after its translations are flushed
+ * @attach: make the device's entries point to the domain, @tag being the
+ *	domain's on this unit, NULL domain for the blocked state and
+ *	&omni_identity for identity; only a failed invalidation makes it fail,
+ *	and then the old entries are back
+ * @resv_regions: append the device's reserved regions
+ * @capable: answer for capabilities that depend on the unit
+ * @unit_groups: the unit's sysfs attributes
+ */
+struct omni_wing {
+	const char *name;
+	int (*start)(const struct omni_wing *wing);
+	void (*finish)(void);
+	void (*unit_off)(struct omni_unit *unit);
+	int (*unit_on)(struct omni_unit *unit);
+	void (*unit_destroy)(struct omni_unit *unit);
+	struct omni_device *(*probe)(struct device *dev);
+	void (*release)(struct omni_device *od);
+	struct omni_domain *(*domain_alloc)(struct omni_device *od);
+	void (*domain_free)(struct omni_domain *domain);
+	bool (*compatible)(struct omni_domain *domain, struct omni_unit *unit);
+	int (*tag_get)(struct omni_unit *unit);
+	void (*tag_put)(struct omni_unit *unit, u32 tag);
+	int (*attach)(struct omni_device *od, struct omni_domain *domain, u32 tag);
+	void (*resv_regions)(struct omni_device *od, struct list_head *head);
+	bool (*capable)(struct omni_device *od, enum iommu_cap cap);
+	const struct attribute_group **unit_groups;
+};
+
+/**
+ * struct omni_unit - one hardware IOMMU
+ * @iommu: what the kernel's IOMMU core knows of it
+ * @wing: whose it is
+ * @node: in omni_core.units
+ * @name: as in /sys/class/iommu
+ * @in_sysfs: iommu_device_sysfs_add() has succeeded
+ * @registered: iommu_device_register() has succeeded
+ * @broken: an invalidation never completed: tables are leaked from here on
+ * @counts: commands issued, in the ledger
+ */
+struct omni_unit {
+	struct iommu_device iommu;
+	const struct omni_wing *wing;
+	struct list_head node;
+	char name[16];
+	bool in_sysfs;
+	bool registered;
+	bool broken;
+	struct omni_unit_counts counts;
+};
+
+/**
+ * enum omni_state - what a device's DMA meets
+ * @OMNI_BLOCKED: nothing: every access is refused
+ * @OMNI_IDENTITY: memory, untranslated
+ * @OMNI_PAGING: a domain's page table
+ */
+enum omni_state {
+	OMNI_BLOCKED,
+	OMNI_IDENTITY,
+	OMNI_PAGING,
+};
+
+/**
+ * struct omni_device - one requester
+ * @dev: the kernel's device
+ * @unit: the unit that translates it
+ * @node: in omni_core.devices
+ * @rcu: snapshots may still name the device while it goes
+ * @lock: protects @domain against the fault handler
+ * @state: what its entries say
+ * @domain: its domain while @state is OMNI_PAGING
+ * @bound_early: a driver was bound before the module came (L1)
+ * @adopted: the kernel's use count of the group was taken for that driver
+ * @leaving: it is being released: entries it shares stay
+ * @linked: a device link orders its shutdown before the units' (L6)
+ * @ats: its device TLB is on, or about to be
+ * @ats_depth: device TLB invalidations it accepts at once, 1 to 32; 0 if its
+ *	device TLB may not be used
+ * @rid: requester ID it invalidates and shuts down by
+ * @nr_rids: requester IDs it may use, aliases included
+ * @rids: all of them, @rid first
+ */
+struct omni_device {
+	struct device *dev;
+	struct omni_unit *unit;
+	struct list_head node;
+	struct rcu_head rcu;
+	spinlock_t lock;	/* see @lock above */
+	enum omni_state state;
+	struct omni_domain *domain;
+	bool bound_early;
+	bool adopted;
+	bool leaving;
+	bool linked;
+	bool ats;
+	u8 ats_depth;
+	u16 rid;
+	unsigned int nr_rids;
+	u16 *rids;
+};
+
+/**
+ * struct omni_reach_unit - a unit in a snapshot
+ * @unit: the unit
+ * @tag: the domain's hardware tag there
+ * @users: devices of the domain on this unit
+ */
+struct omni_reach_unit {
+	struct omni_unit *unit;
+	u32 tag;
+	unsigned int users;
+};
+
+/**
+ * struct omni_reach - which caches can hold a domain's translations
+ * @rcu: readers hold rcu_read_lock()
+ * @nr_units: units in @units
+ * @nr_ats: device TLBs in @ats
+ * @ats: behind @units
+ * @units: immutable once published
+ */
+struct omni_reach {
+	struct rcu_head rcu;
+	unsigned int nr_units;
+	unsigned int nr_ats;
+	struct omni_device **ats;
+	struct omni_reach_unit units[] __counted_by(nr_units);
+};
+
+/**
+ * struct omni_domain - one address space
+ * @iommu: the kernel's part
+ * @wing: whose format and units
+ * @pt: the page table
+ * @flush_added: what a map must flush, fixed when the domain is made (F2)
+ * @tainted: an invalidation for it failed: its tables are never freed (S2)
+ * @reach: see struct omni_reach
+ * @attach_lock: serialises changes of @reach
+ * @free_lock: protects @lazy and @replaced
+ * @lazy: tables unlinked by queued unmaps, until flush_iotlb_all
+ * @replaced: empty tables that a leaf took the place of, until sync_map
+ */
+struct omni_domain {
+	struct iommu_domain iommu;
+	const struct omni_wing *wing;
+	struct omni_pt pt;
+	enum omni_added flush_added;
+	bool tainted;
+	struct omni_reach __rcu *reach;
+	struct mutex attach_lock;	/* see @attach_lock above */
+	spinlock_t free_lock;		/* see @free_lock above */
+	struct list_head lazy;
+	struct list_head replaced;
+};
+
+static inline struct omni_domain *to_omni_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct omni_domain, iommu);
+}
+
+extern struct omni_domain omni_identity;
+
+/**
+ * omni_unit_add() - hand a unit that is on to the core
+ * @unit: the unit, @unit->name and @unit->wing set
+ *
+ * Context: from the wing's start(), may sleep.
+ */
+void omni_unit_add(struct omni_unit *unit);
+
+/**
+ * omni_attach_paging() - the attach_dev hook of every wing's paging domains
+ * @domain: the domain
+ * @dev: the device
+ *
+ * Return: 0; -EINVAL if the device's unit can't use the domain as it is;
+ * -ENOMEM, -ENOSPC, or -EIO after a failed invalidation, the device being as
+ * it was.
+ * Context: may sleep, the kernel's group mutex is held.
+ */
+int omni_attach_paging(struct iommu_domain *domain, struct device *dev);
+
+/**
+ * omni_domain_init() - set up the core's part of a paging domain
+ * @domain: zeroed memory
+ * @wing: the wing it belongs to
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: may sleep.
+ */
+int omni_domain_init(struct omni_domain *domain, const struct omni_wing *wing);
+
+/**
+ * omni_domain_fini() - release the core's part of a paging domain
+ * @domain: a domain that is attached nowhere
+ *
+ * Frees or, for a tainted domain, deliberately leaks what unmaps left behind.
+ *
+ * Context: may sleep.
+ */
+void omni_domain_fini(struct omni_domain *domain);
+
+/**
+ * omni_find_device() - the device that uses a requester ID
+ * @unit: the unit that reported it
+ * @rid: the requester ID
+ * @fn: called with the device found, NULL for none
+ * @arg: handed to @fn
+ *
+ * Context: may sleep; @fn runs under omni_core.lock.
+ */
+void omni_find_device(struct omni_unit *unit, u16 rid,
+		      void (*fn)(struct omni_device *od, void *arg), void *arg);
+
+/**
+ * omni_rid_shared() - does another device use a requester ID?
+ * @od: the device that asks
+ * @rid: one of its requester IDs
+ *
+ * Devices behind a bridge to conventional PCI share the bridge's ID: the
+ * entry may be cleared with the last of them only.
+ *
+ * Return: true if another device of the same unit uses @rid.
+ * Context: may sleep.
+ */
+bool omni_rid_shared(struct omni_device *od, u16 rid);
+
+/* pci.c: what every wing needs to know of a PCI requester */
+
+/**
+ * omni_pci_rids() - every requester ID a PCI device's DMA may carry
+ * @pdev: the device
+ * @rids: receives kmalloc'ed IDs, the device's own first
+ *
+ * Own ID, quirks in dma_alias_mask, phantom functions while they are
+ * enabled, and the IDs that bridges put in the place of a device behind them.
+ *
+ * Return: the number of IDs or -ENOMEM.
+ * Context: may sleep.
+ */
+int omni_pci_rids(struct pci_dev *pdev, u16 **rids);
+
+/**
+ * omni_acs_enable_all() - turn on the ACS controls that isolation needs
+ *
+ * The kernel does so before enumeration when an IOMMU driver asks in time.
+ * A module comes too late for that.
+ *
+ * Context: may sleep.
+ */
+void omni_acs_enable_all(void);
+
+/**
+ * omni_acs_enable() - the same for one device, added later
+ * @pdev: the device
+ *
+ * Return: true if it changed anything.
+ * Context: may sleep.
+ */
+bool omni_acs_enable(struct pci_dev *pdev);
+
+/**
+ * omni_acs_restore_all() - put the ACS controls back as they were found
+ *
+ * Context: may sleep.
+ */
+void omni_acs_restore_all(void);
+
+/**
+ * omni_acs_forget() - drop the memory of a device's ACS controls
+ * @pdev: a device that goes away
+ *
+ * Context: may sleep.
+ */
+void omni_acs_forget(struct pci_dev *pdev);
+
+/**
+ * omni_ats_depth() - device TLB invalidations a device accepts at once
+ * @pdev: a device with the ATS capability
+ *
+ * Return: 1 to 32.
+ */
+u8 omni_ats_depth(struct pci_dev *pdev);
+
+#endif

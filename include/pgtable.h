@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Page tables, the part that no format changes: the state of one table tree
+ * and the memory it is made of. pgtable_engine.h is the part a wing
+ * instantiates for each of its formats.
+ */
+#ifndef OMNI_PGTABLE_H
+#define OMNI_PGTABLE_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/types.h>
+
+/**
+ * struct omni_pt - one page table
+ * @root: the table at the highest level
+ * @top: its level; level 0 holds 4K leaves
+ * @last: last byte of the address space, inclusive
+ * @pa_last: last physical byte an entry can hold
+ * @leaf_bits: format bits that every new leaf gets
+ * @incoherent: the unit does not snoop its table walks (N7)
+ * @nid: NUMA node for new tables
+ */
+struct omni_pt {
+	__le64 *root;
+	unsigned int top;
+	u64 last;
+	u64 pa_last;
+	u64 leaf_bits;
+	bool incoherent;
+	int nid;
+};
+
+/**
+ * struct omni_table - what the engine keeps in the struct page of a table
+ * @flags: the page's
+ * @node: while unlinked, in a list of tables to free
+ * @mapping: the page's
+ * @base: first byte the table translates, while in omni_domain.replaced
+ * @leaves: present leaves in the table
+ * @tables: present tables below it
+ */
+struct omni_table {
+	unsigned long flags;
+	struct list_head node;
+	unsigned long mapping;
+	unsigned long base;
+	atomic_t leaves;
+	atomic_t tables;
+};
+
+static_assert(offsetof(struct omni_table, node) == offsetof(struct page, lru));
+static_assert(offsetof(struct omni_table, base) == offsetof(struct page, index));
+static_assert(offsetof(struct omni_table, leaves) == offsetof(struct page, private));
+static_assert(sizeof(struct omni_table) <= offsetof(struct page, private) + sizeof(unsigned long));
+
+static inline struct omni_table *omni_table(const void *entries)
+{
+	return (struct omni_table *)virt_to_page(entries);
+}
+
+static inline void *omni_table_entries(struct omni_table *table)
+{
+	return page_address((struct page *)table);
+}
+
+/**
+ * omni_table_alloc() - a zeroed table, clean in memory if walks need that
+ * @pt: the page table it is for
+ * @gfp: how to allocate
+ *
+ * Return: its entries, or NULL.
+ * Context: as @gfp says.
+ */
+void *omni_table_alloc(const struct omni_pt *pt, gfp_t gfp);
+
+/**
+ * omni_table_free() - free one table that no unit can reach any more
+ * @entries: what omni_table_alloc() returned
+ *
+ * Context: any.
+ */
+void omni_table_free(void *entries);
+
+/**
+ * omni_tables_free() - free a list of them
+ * @tables: linked by omni_table.node, emptied
+ *
+ * Context: any.
+ */
+void omni_tables_free(struct list_head *tables);
+
+/**
+ * omni_tables_live() - page-table pages in use
+ *
+ * Return: their number over all domains, those waiting for a flush and those
+ * leaked after a failed one included.
+ * Context: any.
+ */
+long omni_tables_live(void);
+
+#endif

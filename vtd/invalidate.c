@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lowering: one vendor-neutral request to VT-d commands (r3.1, 6.5.2).
+ *
+ * The cost rule (F5): a command and its wait cost a round trip to the unit,
+ * an invalidated entry costs one walk of the table if it is used again. So a
+ * contiguous range is always one IOTLB command: the smallest aligned power
+ * of two of pages that covers it, found from the highest bit in which first
+ * and last page differ, or the whole domain when that is more than the unit
+ * takes (MAMV) or the unit has no page-selective command.
+ */
+#include "vtd.h"
+
+/* Units that are submitted to before any of them is waited for (F4). */
+#define VTD_FANOUT	8
+
+#define VTD_RETRIES	3
+
+static struct vtd_desc vtd_lower(const struct vtd_unit *unit, u16 did,
+				 const struct omni_inv *inv)
+{
+	unsigned int am = fls64(inv->first ^ inv->last);
+	u64 page;
+
+	if (inv->scope != OMNI_INV_RANGE || !(unit->cap & VTD_CAP_PSI) ||
+	    am > FIELD_GET(VTD_CAP_MAMV, unit->cap))
+		return vtd_desc_iotlb(unit, VTD_G_DOMAIN, did, 0);
+
+	page = inv->first & ~(BIT_ULL(am) - 1);
+	return vtd_desc_iotlb(unit, VTD_G_PAGE, did, page << VTD_PAGE_LG2 |
+			      (inv->leaf_only ? VTD_IOTLB_HI_IH : 0) |
+			      FIELD_PREP(VTD_IOTLB_HI_AM, am));
+}
+
+static struct vtd_desc vtd_lower_device_tlb(const struct omni_device *od,
+					    const struct omni_inv *inv)
+{
+	unsigned int lg2 = fls64(inv->first ^ inv->last);
+
+	if (inv->scope != OMNI_INV_RANGE)
+		return vtd_desc_device_tlb(od, 0, 64 - VTD_PAGE_LG2);
+	return vtd_desc_device_tlb(od, inv->first & ~(BIT_ULL(lg2) - 1), lg2);
+}
+
+/*
+ * Submit what one unit has to do. The IOTLB goes first, so that no device
+ * refills its TLB from it (6.5.2.5).
+ */
+static void vtd_invalidate_submit(const struct omni_reach *reach,
+				  const struct omni_reach_unit *ru,
+				  const struct omni_inv *inv,
+				  struct vtd_ticket *ticket)
+{
+	struct vtd_unit *unit = to_vtd_unit(ru->unit);
+	struct vtd_desc descs[VTD_SUBMIT_MAX];
+	unsigned int i, n = 0, parts = 0, errors = 0;
+
+	if (inv->scope == OMNI_INV_WRITE_BUFFER) {
+		ticket->done = true;
+		ticket->err = vtd_flush_write_buffer(unit);
+		return;
+	}
+	descs[n++] = vtd_lower(unit, ru->tag, inv);
+	for (i = 0; inv->device_tlb && i < reach->nr_ats; i++) {
+		const struct omni_device *od = reach->ats[i];
+
+		if (od->unit != ru->unit || !READ_ONCE(od->ats))
+			continue;
+		if (n == VTD_SUBMIT_MAX) {
+			/* The last wait covers all that went before. */
+			vtd_submit(unit, descs, n, ticket);
+			if (!parts++)
+				errors = ticket->errors;
+			n = 0;
+		}
+		descs[n++] = vtd_lower_device_tlb(od, inv);
+	}
+	vtd_submit(unit, descs, n, ticket);
+	if (parts)
+		ticket->errors = errors;
+}
+
+static int vtd_invalidate_some(const struct omni_reach *reach, unsigned int first,
+			       unsigned int nr, const struct omni_inv *inv)
+{
+	struct vtd_ticket tickets[VTD_FANOUT];
+	unsigned int i, tries;
+	int ret, err = 0;
+
+	for (i = 0; i < nr; i++)
+		vtd_invalidate_submit(reach, &reach->units[first + i], inv, &tickets[i]);
+	for (i = 0; i < nr; i++) {
+		struct vtd_unit *unit = to_vtd_unit(reach->units[first + i].unit);
+
+		ret = vtd_wait(unit, &tickets[i]);
+		for (tries = 0; ret == -EAGAIN && tries < VTD_RETRIES; tries++) {
+			vtd_invalidate_submit(reach, &reach->units[first + i], inv,
+					      &tickets[i]);
+			ret = vtd_wait(unit, &tickets[i]);
+		}
+		if (ret == -EAGAIN) {
+			pr_err_ratelimited("%s: an invalidation failed %u times and was given up\n",
+					   unit->core.name, tries + 1);
+			ret = -EIO;
+		}
+		err = err ?: ret;
+	}
+	return err;
+}
+
+int vtd_invalidate(struct omni_domain *domain, const struct omni_inv *inv)
+{
+	const struct omni_reach *reach;
+	unsigned int i;
+	int ret, err = 0;
+
+	rcu_read_lock();
+	reach = rcu_dereference(domain->reach);
+	for (i = 0; i < reach->nr_units; i += VTD_FANOUT) {
+		ret = vtd_invalidate_some(reach, i, min(reach->nr_units - i, VTD_FANOUT),
+					  inv);
+		err = err ?: ret;
+	}
+	rcu_read_unlock();
+	return err;
+}
