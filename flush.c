@@ -35,24 +35,6 @@ static bool omni_plan(struct omni_domain *domain)
 	return true;
 }
 
-bool omni_plan_sync(struct omni_domain *domain,
-		    const struct iommu_iotlb_gather *gather, struct omni_inv *inv)
-{
-	omni_count(OMNI_OPS_SYNC);
-	if (!gather->end) {
-		omni_count(OMNI_ELIDED_NOTHING);
-		return false;
-	}
-	*inv = (struct omni_inv) {
-		.scope = OMNI_INV_RANGE,
-		.first = gather->start >> OMNI_PAGE_LG2,
-		.last = gather->end >> OMNI_PAGE_LG2,
-		.leaf_only = list_empty(&gather->freelist),
-		.device_tlb = true,
-	};
-	return omni_plan(domain);
-}
-
 /* Take the tables out of domain->replaced whose range is being synced. */
 static void omni_take_replaced(struct omni_domain *domain, unsigned long iova,
 			       size_t size, struct list_head *tables)
@@ -65,6 +47,28 @@ static void omni_take_replaced(struct omni_domain *domain, unsigned long iova,
 		if (table->base - iova < size)
 			list_move_tail(&table->node, tables);
 	spin_unlock_irqrestore(&domain->free_lock, flags);
+}
+
+bool omni_plan_sync(struct omni_domain *domain,
+		    struct iommu_iotlb_gather *gather, struct omni_inv *inv)
+{
+	omni_count(OMNI_OPS_SYNC);
+	if (!gather->end) {
+		omni_count(OMNI_ELIDED_NOTHING);
+		return false;
+	}
+	/* Left by a map that failed half way and is being undone. */
+	if (unlikely(!list_empty(&domain->replaced)))
+		omni_take_replaced(domain, gather->start,
+				   gather->end - gather->start + 1, &gather->freelist);
+	*inv = (struct omni_inv) {
+		.scope = OMNI_INV_RANGE,
+		.first = gather->start >> OMNI_PAGE_LG2,
+		.last = gather->end >> OMNI_PAGE_LG2,
+		.leaf_only = list_empty(&gather->freelist),
+		.device_tlb = true,
+	};
+	return omni_plan(domain);
 }
 
 bool omni_plan_sync_map(struct omni_domain *domain, unsigned long iova,
@@ -113,9 +117,10 @@ bool omni_plan_flush_all(struct omni_domain *domain, struct omni_inv *inv,
 	 * Tables are put on the list after they are unlinked and taken from
 	 * it before the flush begins, so the flush covers each one taken.
 	 */
-	if (!list_empty(&domain->lazy)) {
+	if (!list_empty(&domain->lazy) || !list_empty(&domain->replaced)) {
 		spin_lock_irqsave(&domain->free_lock, flags);
 		list_splice_tail_init(&domain->lazy, tables);
+		list_splice_tail_init(&domain->replaced, tables);
 		spin_unlock_irqrestore(&domain->free_lock, flags);
 	}
 	*inv = (struct omni_inv) {

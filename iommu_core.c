@@ -510,6 +510,7 @@ err_register:
 err_units:
 	omni_units_destroy();
 	omni_life_exit();
+	rcu_barrier();
 	return ret;
 }
 module_init(omni_init);

@@ -242,18 +242,20 @@ MODULE_PARM_DESC(stop, "write 1 to detach every device and switch the units off,
 /* A device that may still do DMA with translated addresses, or NULL. */
 static struct omni_device *omni_still_busy(const struct omni_unit *unit)
 {
-	struct omni_device *od;
+	struct omni_device *od, *busy = NULL;
 	u16 cmd;
 
+	mutex_lock(&omni_core.lock);
 	list_for_each_entry(od, &omni_core.devices, node) {
 		if (od->unit != unit || od->state != OMNI_PAGING ||
 		    !dev_is_pci(od->dev) || omni_is_bridge(od->dev) || !od->dev->driver)
 			continue;
 		pci_read_config_word(to_pci_dev(od->dev), PCI_COMMAND, &cmd);
 		if (cmd != U16_MAX && cmd & PCI_COMMAND_MASTER)
-			return od;
+			busy = od;
 	}
-	return NULL;
+	mutex_unlock(&omni_core.lock);
+	return busy;
 }
 
 static void omni_shutdown(struct platform_device *pdev)
@@ -261,7 +263,6 @@ static void omni_shutdown(struct platform_device *pdev)
 	struct omni_device *busy;
 	struct omni_unit *unit;
 
-	mutex_lock(&omni_core.lock);
 	list_for_each_entry(unit, &omni_core.units, node) {
 		busy = omni_still_busy(unit);
 		if (busy)
@@ -270,7 +271,6 @@ static void omni_shutdown(struct platform_device *pdev)
 		else
 			unit->wing->unit_off(unit);
 	}
-	mutex_unlock(&omni_core.lock);
 }
 
 static int omni_suspend_noirq(struct device *dev)

@@ -146,7 +146,7 @@ struct omni_unit_counts {
 /**
  * omni_plan_sync() - decide what ends an unmap
  * @domain: the domain
- * @gather: what the unmaps gathered
+ * @gather: what the unmaps gathered; tables to free may join its freelist
  * @inv: receives the request
  *
  * Return: true if @inv has to be carried out; false if nothing needs flushing,
@@ -154,7 +154,7 @@ struct omni_unit_counts {
  * Context: any.
  */
 bool omni_plan_sync(struct omni_domain *domain,
-		    const struct iommu_iotlb_gather *gather, struct omni_inv *inv);
+		    struct iommu_iotlb_gather *gather, struct omni_inv *inv);
 
 /**
  * omni_plan_sync_map() - decide what ends a map

@@ -14,8 +14,9 @@
  * snapshot: either it sees the new unit and flushes it, or that unit's entry
  * was published after the clearing and so can't have cached what was cleared.
  *
- * Lock order: omni_core.lock > omni_domain.attach_lock > unit's own locks.
- * The map and unmap path takes none of them.
+ * Lock order: device_lock > the kernel's group mutex > omni_domain.attach_lock,
+ * the unit's own mutexes > omni_core.lock > omni_device.lock. The map and
+ * unmap path takes none of them; it ends in the unit's queue lock.
  */
 #ifndef OMNIOMMU_H
 #define OMNIOMMU_H

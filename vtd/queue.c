@@ -206,28 +206,26 @@ static int vtd_register_context(struct vtd_unit *unit, u64 lo)
 		    FIELD_PREP(VTD_CCMD_FM, FIELD_GET(VTD_CONTEXT_FM, lo)) |
 		    FIELD_PREP(VTD_CCMD_SID, FIELD_GET(VTD_CONTEXT_SID, lo)) |
 		    FIELD_PREP(VTD_CCMD_DID, FIELD_GET(VTD_DESC_DID, lo)));
-	return readq_poll_timeout_atomic(unit->regs + VTD_CCMD, value,
-					 !(value & VTD_CCMD_ICC), 0,
-					 VTD_DEADLINE_US);
+	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_CCMD_ICC), 0,
+					VTD_DEADLINE_US, false, unit, VTD_CCMD);
 }
 
 /* 10.4.8: the registers' form of an IOTLB invalidation. */
 static int vtd_register_iotlb(struct vtd_unit *unit, u64 lo, u64 hi)
 {
-	void __iomem *regs = unit->regs + FIELD_GET(VTD_ECAP_IRO, unit->ecap) * 16;
+	unsigned int regs = FIELD_GET(VTD_ECAP_IRO, unit->ecap) * 16;
 	u64 value;
 
 	if (FIELD_GET(VTD_DESC_G, lo) == VTD_G_PAGE)
-		writeq(hi, regs + VTD_IVA_REG);
+		vtd_write64(unit, regs + VTD_IVA_REG, hi);
 	value = VTD_IOTLB_REG_IVT |
 		FIELD_PREP(VTD_IOTLB_REG_IIRG, FIELD_GET(VTD_DESC_G, lo)) |
 		FIELD_PREP(VTD_IOTLB_REG_DID, FIELD_GET(VTD_DESC_DID, lo)) |
 		FIELD_PREP(VTD_IOTLB_REG_DW, FIELD_GET(VTD_IOTLB_DW, lo)) |
 		FIELD_PREP(VTD_IOTLB_REG_DR, FIELD_GET(VTD_IOTLB_DR, lo));
-	writeq(value, regs + VTD_IOTLB_REG);
-	return readq_poll_timeout_atomic(regs + VTD_IOTLB_REG, value,
-					 !(value & VTD_IOTLB_REG_IVT), 0,
-					 VTD_DEADLINE_US);
+	vtd_write64(unit, regs + VTD_IOTLB_REG, value);
+	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_IOTLB_REG_IVT), 0,
+					VTD_DEADLINE_US, false, unit, regs + VTD_IOTLB_REG);
 }
 
 /* Lock held. Waits are no-ops here: each command completes before the next. */
@@ -412,8 +410,8 @@ void vtd_queue_off(struct vtd_unit *unit)
 	if (!q->on)
 		return;
 	tail = vtd_read64(unit, VTD_IQT);
-	if (readq_poll_timeout(unit->regs + VTD_IQH, head, head == tail, 0,
-			       VTD_DEADLINE_US))
+	if (read_poll_timeout(vtd_read64, head, head == tail, 0, VTD_DEADLINE_US, false,
+			      unit, VTD_IQH))
 		vtd_queue_die(unit, "the invalidation queue's content");
 	vtd_unit_command(unit, VTD_G_QIE, false);
 	q->on = false;

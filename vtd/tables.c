@@ -130,6 +130,11 @@ static bool vtd_context_present(union vtd_context entry)
 	return le64_to_cpu(entry.lo) & VTD_CTX_P;
 }
 
+bool vtd_context_is_set(struct vtd_unit *unit, u16 rid)
+{
+	return vtd_context_present(*vtd_context_at(unit, rid));
+}
+
 /**
  * struct vtd_change - one entry that an attach changed
  * @rid: whose

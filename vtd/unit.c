@@ -49,9 +49,8 @@ int vtd_unit_command(struct vtd_unit *unit, u32 bits, bool set)
 	raw_spin_lock_irqsave(&unit->gcmd_lock, flags);
 	status = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
 	vtd_write32(unit, VTD_GCMD, set ? status | bits : status & ~bits);
-	ret = readl_poll_timeout_atomic(unit->regs + VTD_GSTS, status,
-					!!(status & bits) == rest, 0,
-					VTD_DEADLINE_US);
+	ret = read_poll_timeout_atomic(vtd_read32, status, !!(status & bits) == rest, 0,
+				       VTD_DEADLINE_US, false, unit, VTD_GSTS);
 	raw_spin_unlock_irqrestore(&unit->gcmd_lock, flags);
 	if (ret)
 		pr_err("%s: global command %08x was not carried out within %u ms\n",
@@ -212,8 +211,8 @@ static void vtd_protected_memory_off(struct vtd_unit *unit)
 		return;
 	pmen = vtd_read32(unit, VTD_PMEN);
 	vtd_write32(unit, VTD_PMEN, pmen & ~VTD_PMEN_EPM);
-	if (readl_poll_timeout(unit->regs + VTD_PMEN, pmen, !(pmen & VTD_PMEN_PRS), 0,
-			       VTD_DEADLINE_US))
+	if (read_poll_timeout(vtd_read32, pmen, !(pmen & VTD_PMEN_PRS), 0, VTD_DEADLINE_US,
+			      false, unit, VTD_PMEN))
 		pr_warn("%s: protected memory regions stay on\n", unit->core.name);
 }
 

@@ -109,6 +109,16 @@ static inline struct vtd_unit *to_vtd_unit(struct omni_unit *unit)
 	return container_of(unit, struct vtd_unit, core);
 }
 
+/*
+ * Registers. In the KUnit module a unit may be a hardware model, which stands
+ * behind the same four functions.
+ */
+#ifdef OMNI_KUNIT
+u32 vtd_read32(const struct vtd_unit *unit, unsigned int reg);
+u64 vtd_read64(const struct vtd_unit *unit, unsigned int reg);
+void vtd_write32(const struct vtd_unit *unit, unsigned int reg, u32 value);
+void vtd_write64(const struct vtd_unit *unit, unsigned int reg, u64 value);
+#else
 static inline u32 vtd_read32(const struct vtd_unit *unit, unsigned int reg)
 {
 	return readl(unit->regs + reg);
@@ -128,6 +138,7 @@ static inline void vtd_write64(const struct vtd_unit *unit, unsigned int reg, u6
 {
 	writeq(value, unit->regs + reg);
 }
+#endif
 
 /* The address widths a unit walks, of those that are defined: VTD_SAGAW_*. */
 static inline unsigned int vtd_sagaw(const struct vtd_unit *unit)
@@ -368,6 +379,16 @@ union vtd_context vtd_context_identity(const struct vtd_unit *unit);
  * Context: may sleep. VT-d 9.3.
  */
 void vtd_context_set(struct vtd_unit *unit, u16 rid, union vtd_context entry);
+
+/**
+ * vtd_context_is_set() - does a requester ID's entry let anything through?
+ * @unit: the unit
+ * @rid: a requester ID that vtd_tables_reserve() has seen
+ *
+ * Return: true if the entry is present.
+ * Context: may sleep.
+ */
+bool vtd_context_is_set(struct vtd_unit *unit, u16 rid);
 
 /**
  * vtd_attach() - omni_wing.attach

@@ -51,8 +51,7 @@ static struct omni_device *vtd_probe(struct device *dev)
 		if (ret)
 			goto err;
 	}
-	/* What vtd_start() left the entries at. */
-	od->state = OMNI_IDENTITY;
+	od->state = vtd_context_is_set(unit, od->rid) ? OMNI_IDENTITY : OMNI_BLOCKED;
 	if (unit->ecap & VTD_ECAP_DT && pci_ats_supported(pdev) &&
 	    vtd_firmware_ats_allowed(&vtd_firmware, pdev))
 		od->ats_depth = omni_ats_depth(pdev);

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+# `make help` lists the targets. Kbuild says what the module is made of.
+
+KDIR ?= $(shell d=/lib/modules/$$(uname -r)/build; [ -e $$d/Makefile ] && echo $$d)
+ifeq ($(KDIR),)
+# The running kernel has no headers here: the newest 6.12 that has them will do.
+KDIR := $(shell scripts/setup.sh --kdir 2>/dev/null)
+FALLBACK := y
+endif
+
+.DEFAULT_GOAL := modules
+.PHONY: modules demo check setup clean help
+
+modules:
+	@[ -n "$(KDIR)" ] || { echo "no kernel headers: run scripts/setup.sh, or say KDIR=<headers>" >&2; exit 1; }
+	@[ -z "$(FALLBACK)" ] || echo "no headers for the running kernel $$(uname -r): building for $(KDIR)"
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@python3 scripts/demo.py $(if $(VERBOSE),--verbose)
+
+check: setup
+	@python3 scripts/check.py $(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list) \
+		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
+		$(if $(JOBS),--jobs $(JOBS))
+
+clean:
+	@if [ -n "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
+	rm -rf build scripts/__pycache__
+
+help:
+	@echo 'make                 build omniommu.ko for the running kernel'
+	@echo 'make KDIR=<headers>  build it for another kernel'
+	@echo 'make setup           install the Debian packages that demo and check need (asks for root once)'
+	@echo 'make demo            the story in one QEMU guest, a verdict a line'
+	@echo 'make check           every end-to-end check, in QEMU guests'
+	@echo '  ONLY=<regex>         only the boots whose name matches'
+	@echo '  LIST=1               list boots and cases, run nothing'
+	@echo '  LONG=1               1000 rounds of insmod and rmmod instead of 200'
+	@echo '  JOBS=<n>             guests at once (2)'
+	@echo '  REFERENCE=1          run the checks on the kernel'"'"'s own driver instead'
+	@echo 'make clean           remove what was built'
+	@echo 'VERBOSE=1            with demo or check: stream the consoles'
+	@echo 'Logs of the guests are in build/logs.'

@@ -1,0 +1,475 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Every end-to-end check of omniommu, in QEMU guests under TCG.
+
+The last line is exactly `N passed, N failed`, with `, N skipped` where a case said it could not
+run; the exit status is 0 only when nothing failed.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dmar_tables                                                      # noqa: E402
+import harness                                                          # noqa: E402
+from harness import Boot, Guest, HarnessError, Run, Verdict             # noqa: E402
+
+WIDE = "-device edu,dma_mask=0xffffffffffffffff"
+ECHO = "guestfwd=tcp:10.0.2.100:1234-cmd:cat"
+
+
+def nic(model="e1000e", n=0, **props):
+    extra = "".join(f",{k}={v}" for k, v in props.items())
+    return f"-netdev user,id=n{n},restrict=on,{ECHO} -device {model},netdev=n{n}{extra}"
+
+
+def nvme(disk, **props):
+    extra = "".join(f",{k}={v}" for k, v in props.items())
+    return f"-device nvme,serial={disk},drive={disk}{extra}"
+
+
+def disk_image(run):
+    """What the guest says it wrote is what lies in the image file on the host."""
+    size = int(run.boot.env["MIB"]) << 20
+    with open(run.disk("d0"), "rb") as f:
+        have = hashlib.sha256(f.read(size)).hexdigest()
+    said = run.data.get("nvme-sha256")
+    return [Verdict(run.boot.name, "host/disk-image", "PASS" if have == said else "FAIL",
+                    "" if have == said else f"image {have}, guest {said}")]
+
+
+def same_sums(run):
+    a, b = run.data.get("sum-first"), run.data.get("sum-second")
+    ok = a and a == b
+    return [Verdict(run.boot.name, "host/same-data", "PASS" if ok else "FAIL",
+                    "" if ok else f"first boot {a}, second boot {b}")]
+
+
+# ---------------------------------------------------------------- comparison with the in-tree driver
+
+def partition(data):
+    """Groups as a set of sets of devices; devices without a group are left out."""
+    groups = {}
+    for key, value in data.items():
+        if key.startswith("group/") and value:
+            groups.setdefault(value, set()).add(key[len("group/"):])
+    return {frozenset(g) for g in groups.values()}
+
+
+def compare_topology(ours, theirs):
+    name = ours.boot.name
+    verdicts = []
+
+    def judge(case, ok, reason):
+        verdicts.append(Verdict(name, case, "PASS" if ok else "FAIL", "" if ok else reason))
+
+    a, b = partition(ours.data), partition(theirs.data)
+    show = lambda p: " ".join("{" + ",".join(sorted(g)) + "}" for g in sorted(p, key=sorted))
+    judge("same/groups", a and a == b, f"only ours: {show(a - b)}; only in-tree: {show(b - a)}")
+    pick = lambda d, prefix: {k: v for k, v in d.items() if k.startswith(prefix)}
+    diff = lambda x, y: "; ".join(f"{k}: ours '{x.get(k)}', in-tree '{y.get(k)}'"
+                                  for k in sorted(set(x) | set(y)) if x.get(k) != y.get(k))
+    ra, rb = pick(ours.data, "reserved/"), pick(theirs.data, "reserved/")
+    judge("same/reserved-regions", ra and ra == rb, diff(ra, rb))
+    ua, ub = pick(ours.data, "unit/"), pick(theirs.data, "unit/")
+    # How many domains are in use depends on the driver's own policy; that it is sane does not.
+    used = "unit/dmar0/domains_used"
+    judge("sane/domains-used",
+          re.fullmatch(r"\d+", ua.get(used, "")) and
+          0 < int(ua[used]) <= int(ua.get("unit/dmar0/domains_supported", "0")),
+          f"ours '{ua.get(used)}', in-tree '{ub.get(used)}'")
+    ua.pop(used, None)
+    ub.pop(used, None)
+    judge("same/unit-attributes", ua and ua == ub, diff(ua, ub))
+    return verdicts
+
+
+COMPARED = ["same/groups", "same/reserved-regions", "sane/domains-used", "same/unit-attributes"]
+
+
+# ---------------------------------------------------------------- flush economy
+
+def economy(run):
+    """Between two marks QEMU saw the commands that the ledger says were issued."""
+    verdicts = []
+    marks = dict(run.marks)
+    for name in run.boot.env["SPANS"].split():
+        case = f"economy/{name}"
+        try:
+            seen = run.trace_commands(marks[f"{name} begin"], marks[f"{name} end"])
+        except KeyError:
+            continue        # the guest did not get there: reported as a case that never came
+        said = {}
+        for kind in seen:
+            begin = run.data.get(f"ledger/{name}/begin/dmar0.cmd.{kind}")
+            end = run.data.get(f"ledger/{name}/end/dmar0.cmd.{kind}")
+            said[kind] = int(end) - int(begin) if begin and end else None
+        diff = ", ".join(f"{k}: ledger {said[k]}, QEMU {seen[k]}" for k in seen
+                         if said[k] != seen[k])
+        verdicts.append(Verdict(run.boot.name, case, "FAIL" if diff else "PASS", diff))
+        run.notes.append(f"{case}: " + ", ".join(f"{k} {v}" for k, v in seen.items() if v))
+    return verdicts
+
+
+# ---------------------------------------------------------------- hot-plug
+
+def plug(run, n):
+    run.monitor("device_add", driver="nvme", id=f"hot{n}", bus="rp0", drive="d0", serial=f"hot{n}")
+
+
+def unplug(run, n):
+    run.monitor("device_del", id=f"hot{n}")
+
+
+# ---------------------------------------------------------------- the boots
+
+# Cases of the VFIO program that every machine runs; all of them run on a few.
+SHORT = ["vfio/dma-both-ways", "vfio/unmap-then-dma", "vfio/read-only", "vfio/never-mapped",
+         "vfio/two-devices"]
+# 1 GiB leaves need a page of that size, kept at boot.
+HUGE = "hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=24"
+TOUR = ["iommu/up", "nvme1/data", "e1000e/data", "life/leave-and-return"] + SHORT
+
+
+def boots(args):
+    base = [nvme("d0"), nic()]
+    edus = [WIDE, WIDE]
+    disks = {"d0": 80}
+    out = []
+    add = out.append
+
+    # The DMA API: default domain types, and the types switched in sysfs.
+    def dma(name, want, switch, cmdline="", **more):
+        cases = ["iommu/up", "nvme/bound", "nvme/domain-type", "nvme/data", "e1000e/link",
+                 "e1000e/domain-type", "e1000e/data"]
+        for t in switch.split():
+            t = t.lower()
+            cases += [f"switch/{t}", f"switch/{t}-nvme-data", f"switch/{t}-e1000e-data"]
+        mib = more.pop("mib", 32)
+        # Without switches the image is as the first write left it; with them it is overwritten.
+        if not switch:
+            cases.append("host/disk-image")
+            more["after"] = disk_image
+        add(Boot(f"dma/{name}", "dmaapi", cases, devices=base, disks=disks, cmdline=cmdline,
+                 env={"MIB": mib, "TYPE": want, "SWITCH": switch}, tags={"ref"}, **more))
+
+    dma("lazy", "DMA-FQ", "", mib=64)
+    dma("strict", "DMA", "", cmdline="iommu.strict=1", smp=2)
+    dma("passthrough", "identity", "", cmdline="iommu=pt")
+    dma("switch", "DMA-FQ", "DMA DMA-FQ identity", smp=2, mib=8)
+    dma("switch-strict", "identity", "DMA identity", cmdline="iommu=pt iommu.strict=1", mib=8)
+
+    # Machines. Each tour has a twin under the in-tree driver whose topology must be the same.
+    def tour(name, iommu="", devices=None, cases=TOUR, env=None, ref=True, smp=1, disks=disks,
+             twin=None, **more):
+        devices = base + edus if devices is None else devices
+        env = {"VFIO": ",".join(c.removeprefix("vfio/") for c in SHORT
+                                if c in cases), **(env or {})}
+        add(Boot(f"tour/{name}", "variant", cases, iommu=iommu,
+                 devices=devices, disks=disks, env=env, smp=smp,
+                 compare=f"in-tree/{twin or name}" if ref else None, tags={"ref"}, **more))
+        if ref and not twin:
+            add(Boot(f"in-tree/{name}", "topology", ["iommu/up"], driver="ref", iommu=iommu,
+                     devices=devices, disks=disks))
+
+    tour("default")
+    tour("aw-48", "aw-bits=48", smp=2)
+    tour("caching-mode", "caching-mode=on")
+    tour("caching-mode-48", "caching-mode=on,aw-bits=48", smp=2, ref=False)
+    tour("snoop-control", "snoop-control=on", smp=2)
+    tour("scalable-unit", "x-scalable-mode=on")
+    tour("no-pass-through", "pt=off", smp=2)
+    tour("no-pass-through-identity", "pt=off", ref=False, cmdline="iommu=pt")
+    tour("no-interrupt-remapping", "intremap=off")
+    tour("no-extended-interrupts", "intremap=on,eim=off", smp=2)
+    tour("registers", env={"OMNI_ARGS": "queue=N"}, twin="default", smp=2)
+    tour("fault-timer", env={"OMNI_ARGS": "fault_irq=N"}, twin="default")
+    tour("device-iotlb", "device-iotlb=on",
+         ["-device pcie-root-port,id=rp0,slot=1",
+          nic("virtio-net-pci", bus="rp0", iommu_platform="on", ats="on", **{"disable-legacy": "on"}),
+          nvme("d0")],
+         cases=["iommu/up", "nvme1/data", "virtio-net/data", "virtio-net/ats",
+                "life/leave-and-return"], env={"ATS": "y"})
+    tour("root-ports", "",
+         ["-device pcie-root-port,id=rp0,slot=1 -device pcie-root-port,id=rp1,slot=2",
+          nvme("d0", bus="rp0"), nic(bus="rp1"), *edus])
+    tour("switch", "",
+         ["-device pcie-root-port,id=rp0,slot=1 -device x3130-upstream,id=up,bus=rp0",
+          "-device xio3130-downstream,id=dn0,bus=up,chassis=5,slot=5",
+          "-device xio3130-downstream,id=dn1,bus=up,chassis=6,slot=6",
+          nvme("d0", bus="dn0"), nic(bus="dn1"), *edus], smp=2)
+    tour("bridge", "",
+         ["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
+          nic("e1000", bus="br0", addr="1"), "-device edu,bus=br0,addr=2", nvme("d0")],
+         cases=["iommu/up", "nvme1/data", "e1000/data", "life/leave-and-return"])
+    tour("bridge-on-root-bus", "",
+         ["-device i82801b11-bridge,id=br0", nic("e1000", bus="br0", addr="1"),
+          "-device edu,bus=br0,addr=2", nvme("d0")],
+         cases=["iommu/up", "nvme1/data", "e1000/data", "life/leave-and-return"], smp=2)
+    tour("multifunction", "",
+         [nvme("d0", addr="5.0", multifunction="on"), nic(addr="5.1"),
+          "-device virtio-rng-pci,addr=5.2", WIDE + ",addr=6.0", WIDE + ",addr=8.0", "-device pcie-root-port,id=rp0,slot=1,addr=7.0,multifunction=on",
+          "-device pcie-root-port,id=rp1,slot=2,addr=7.1", nvme("d1", bus="rp1")],
+         disks={"d0": 80, "d1": 80},
+         cases=TOUR + ["nvme2/data"])
+
+    # L1: loading under load.
+    live = ["nvme/bound", "live/busy-before", "live/insmod", "live/busy-after", "live/identity",
+            "live/unbound-translated", "live/stop-or-busy", "live/no-lost-io",
+            "live/no-complaint", "live/switched", "live/same-after-switch"]
+    for smp in (1, 2):
+        add(Boot(f"live/{smp}-cpu", "live", live, devices=base, disks=disks, smp=smp))
+    add(Boot("live/no-pass-through", "live", live, devices=base, disks=disks, iommu="pt=off"))
+
+    # L2: leaving.
+    rounds = 1000 if args.long else 200
+    life = ["iommu/up", "nvme/bound", "nvme/data", "life/busy", "life/busy-rmmod",
+            "life/works-after-refusal", "life/leave-and-return", "life/returned-data",
+            "life/rounds", "life/no-growth", "life/last-time", "life/last-data"]
+    add(Boot(f"life/{rounds}-rounds", "life", life, disks=disks, env={"ROUNDS": rounds},
+             devices=["-device pcie-root-port,id=rp0,slot=1", nvme("d0"), nic(),
+                      "-device edu"], total=900 if not args.long else 3600))
+
+    # L3: somebody else's unit.
+    refuse = ["refuse/insmod", "refuse/says-why", "refuse/not-loaded", "refuse/nothing-left"]
+    disk_cases = ["refuse/disk-before", "refuse/disk-after"]
+
+    def refused(name, why, iommu="", mode=None, disk=True, **more):
+        add(Boot(name, "refuse", refuse + (disk_cases if disk else []), iommu=iommu,
+                 mode=mode, devices=[nvme("d0")] if disk else [], disks=disks if disk else {},
+                 env={"WHY": why}, **more))
+
+    refused("refuse/in-tree-driver", "omniommu:.*intel_iommu=off", mode="intel_iommu=on intremap=off")
+    refused("refuse/interrupt-remapping", "omniommu:.*intremap=off", "intremap=on", mode="intel_iommu=off")
+    refused("refuse/in-tree-and-remapping", "omniommu:.*(intel_iommu|intremap)=off", "intremap=on",
+            mode="intel_iommu=on")
+    refused("refuse/no-translation", "omniommu:.*(translat|width)", "dma-translation=off")
+    refused("refuse/no-unit", "omniommu:.*DMAR", None, disk=True)
+
+    # L4: malformed firmware tables, and odd ones that are in order. What ACPI itself keeps from
+    # being installed cannot be tried in a guest.
+    for name, table, expect in dmar_tables.cases():
+        if name not in dmar_tables.BY_ACPI:
+            refused(name, expect, disk=False, dmar=bytes(table), early_splats=True, mem=384,
+                    total=120)
+    for name, table in dmar_tables.good():
+        add(Boot(name, "topology", ["iommu/up"], dmar=bytes(table), early_splats=True, mem=384,
+                 total=120))
+
+    # L6: reboot and kexec.
+    add(Boot("reboot/reset", "reboot",
+             ["first/iommu-up", "first/domain-type", "first/write", "second/boots",
+              "second/iommu-up", "second/data", "host/same-data"], devices=[nvme("d0")],
+             disks=disks, reboots=1, after=same_sums))
+    kexec = ["first/iommu-up", "first/domain-type", "first/data", "first/kexec-load",
+             "second/boots", "second/unit-was-off", "second/iommu-up", "second/domain-type",
+             "second/data", "host/same-data"]
+    for name, second in (("to-in-tree", "ref"), ("to-ours", "omni")):
+        add(Boot(f"kexec/{name}", "kexec", kexec, devices=[nvme("d0")], disks=disks, mem=1024,
+                 kexec_env={"driver": second, "script": "kexec-second"}, after=same_sums,
+                 smp=2 if second == "ref" else 1))
+
+    # Hot-plug.
+    hot = ["iommu/up", "hotplug/plug", "hotplug/group", "hotplug/data", "hotplug/unplug",
+           "hotplug/group-gone", "hotplug/replug", "hotplug/replug-data", "hotplug/unplug-busy",
+           "hotplug/third", "hotplug/third-data"]
+    for name, iommu in (("plain", ""), ("caching-mode", "caching-mode=on")):
+        add(Boot(f"hotplug/{name}", "hotplug", hot, iommu=iommu, disks=disks, smp=2,
+                 devices=["-device pcie-root-port,id=rp0,slot=1"], tags={"ref"},
+                 host={"plug": plug, "unplug": unplug}))
+    out += vfio_boots(args)
+    return out
+
+
+def vfio_cases():
+    """What the VFIO program offers, in its own words."""
+    program = harness.build_guest_program("vfio-edu")
+    return harness.output_of([program, "--list"]).split()
+
+
+def invert(run):
+    """The negative control: with the unmap-time invalidation left out, the stale DMA gets
+    through, so the case that watches for it has to fail."""
+    name = "vfio/unmap-then-dma"
+    got = [v for v in run.verdicts if v.name == name]
+    run.verdicts = [v for v in run.verdicts if v.name != name]
+    caught = bool(got) and got[0].result == "FAIL"
+    return [Verdict(run.boot.name, "control/stale-dma-is-caught", "PASS" if caught else "FAIL",
+                    "" if caught else f"{name} said {got[0].result if got else 'nothing'}")]
+
+
+def vfio_boots(args):
+    every = vfio_cases()
+    # A ledger is not the in-tree driver's to have.
+    if args.reference:
+        every = [c for c in every if c != "vfio/economy"]
+    out = []
+
+    def add(name, iommu="", smp=1, cases=every, devices=(WIDE, WIDE), tags=frozenset({"ref"}),
+            **env):
+        words = ",".join(c.removeprefix("vfio/") for c in cases)
+        out.append(Boot(f"vfio/{name}", "vfio", ["iommu/up"] + cases, iommu=iommu, smp=smp,
+                        devices=list(devices), mem=4096, cmdline=HUGE, total=480, tags=set(tags),
+                        env={"VFIO": words, **env}))
+
+    add("default", smp=2)
+    add("narrow-devices", devices=("-device edu", "-device edu"), VFIO_ARGS="--narrow")
+    add("caching-mode-48", "caching-mode=on,aw-bits=48")
+    add("snoop-control", "snoop-control=on", smp=2)
+    add("registers", OMNI_ARGS="queue=N")
+    add("behind-bridge", cases=SHORT[:4],
+        devices=["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
+                 WIDE + ",bus=br0,addr=1"])
+    out.append(Boot("control/skipped-flush", "vfio", ["iommu/up", "vfio/dma-both-ways"],
+                    driver="skip-flush", devices=[WIDE], after=invert,
+                    env={"VFIO": "dma-both-ways,unmap-then-dma"}))
+    spans = ["nvme-read", "nvme-leave", "vfio-dma", "vfio-pages", "vfio-cycles", "vfio-economy"]
+    for name, iommu, cmdline, smp in (("lazy", "", "", 1), ("strict", "", "iommu.strict=1", 2),
+                                      ("caching-mode", "caching-mode=on", "", 1),
+                                      ("device-iotlb", "device-iotlb=on", "", 1)):
+        out.append(Boot(f"economy/{name}", "economy",
+                        ["iommu/up", "nvme/bound"] + [f"economy/{s}" for s in spans],
+                        iommu=iommu, cmdline=cmdline, smp=smp, trace=True, after=economy,
+                        devices=[nvme("d0"), WIDE, WIDE], disks={"d0": 80}, mem=2560,
+                        env={"SPANS": " ".join(spans)}))
+    return out
+
+
+# ---------------------------------------------------------------- running them
+
+class Console:
+    def __init__(self, total, verbose):
+        self.lock = threading.Lock()
+        self.total = total
+        self.verbose = verbose
+        self.count = 0
+        self.start = time.monotonic()
+
+    def line(self, run, line):
+        if self.verbose:
+            with self.lock:
+                print(f"{run.boot.name} | {line}", flush=True)
+
+    def finished(self, run):
+        bad = [v for v in run.verdicts if v.result == "FAIL"]
+        skipped = [v for v in run.verdicts if v.result == "SKIP"]
+        with self.lock:
+            self.count += 1
+            print(f"[{self.count:3}/{self.total}] {time.monotonic() - self.start:4.0f}s  "
+                  f"{'ok  ' if not bad else 'FAIL'} {run.boot.name}: "
+                  f"{len(run.verdicts) - len(bad) - len(skipped)} of {len(run.verdicts)} "
+                  f"in {run.seconds:.0f} s", flush=True)
+            for v in bad + skipped:
+                print(f"      {v.result} {v.boot}: {v.name}: {v.reason}")
+            if bad:
+                print(f"      log {run.log}, its last lines:")
+                for line in run.tail():
+                    print(f"      > {line}")
+            sys.stdout.flush()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--only", default="", metavar="REGEX",
+                   help="run only the boots whose name matches (make check ONLY=...)")
+    p.add_argument("--list", action="store_true", help="list boots and their cases, run nothing")
+    p.add_argument("--jobs", type=int, default=2, help="guests at once (2)")
+    p.add_argument("--long", action="store_true", help="1000 rounds of insmod and rmmod, not 200")
+    p.add_argument("--reference", action="store_true",
+                   help="run what can be run on the kernel's own driver instead of ours, to tell "
+                        "a wrong check from a wrong driver")
+    p.add_argument("--verbose", action="store_true", help="stream the consoles")
+    args = p.parse_args()
+
+    chosen = boots(args)
+    if args.reference:
+        ours = {"life/leave-and-return"}
+        chosen = [replace(b, driver="ref", compare=None,
+                          expect=[c for c in b.expect if c not in ours])
+                  for b in chosen if "ref" in b.tags]
+    known = {b.name: b for b in chosen}
+    wanted = [b for b in chosen if re.search(args.only, b.name)]
+    for b in list(wanted):
+        if b.compare and known[b.compare] not in wanted:
+            wanted.append(known[b.compare])
+    def cases(b):
+        return b.expect + ["boot"] + (COMPARED if b.compare else [])
+
+    if args.list:
+        for b in wanted:
+            print(f"{b.name} ({b.smp} CPU{'s' if b.smp > 1 else ''})")
+            for case in cases(b):
+                print(f"    {case}")
+        print(f"{sum(len(cases(b)) for b in wanted)} cases in {len(wanted)} boots")
+        return 0
+    if not wanted:
+        print(f"no boot matches '{args.only}'; --list (make check LIST=1) shows them",
+              file=sys.stderr)
+        return 2
+
+    guest = Guest(need_module=not args.reference,
+                  need_programs=any(b.env.get("VFIO") or b.script == "vfio" for b in wanted))
+    if any(b.driver == "skip-flush" for b in wanted):
+        guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1")
+    print(f"guest kernel {guest.kernel.version}, {len(wanted)} boots, logs in {harness.LOGS}",
+          flush=True)
+    console = Console(len(wanted), args.verbose)
+    runs = {}
+
+    def one(boot):
+        run = Run(guest, boot, console.line)
+        runs[boot.name] = run
+        run.execute()
+        console.finished(run)
+
+    # Long ones first, so that the last minutes are not one guest's alone.
+    wanted.sort(key=lambda b: -b.total)
+    pool = ThreadPoolExecutor(args.jobs)
+    try:
+        for f in [pool.submit(one, b) for b in wanted]:
+            f.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for run in list(runs.values()):
+            if run.proc and run.proc.poll() is None:
+                run.proc.kill()
+        raise
+
+    verdicts = [v for r in runs.values() for v in r.verdicts]
+    for b in wanted:
+        if b.compare:
+            found = compare_topology(runs[b.name], runs[b.compare])
+            verdicts += found
+            for v in found:
+                if v.result == "FAIL":
+                    print(f"FAIL {v.boot}: {v.name}: {v.reason}")
+    count = {r: sum(v.result == r for v in verdicts) for r in ("PASS", "FAIL", "SKIP")}
+    failed = [v for v in verdicts if v.result == "FAIL"]
+    if failed:
+        print("\nfailed:")
+        for v in failed:
+            print(f"  {v.boot}: {v.name}: {v.reason}")
+    print(f"\n{len(wanted)} boots in {time.monotonic() - console.start:.0f} s; logs in {harness.LOGS}")
+    print(f"{count['PASS']} passed, {count['FAIL']} failed" +
+          (f", {count['SKIP']} skipped" if count["SKIP"] else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    harness.end_on_sigterm()
+    try:
+        sys.exit(main())
+    except HarnessError as e:
+        print(f"check: {e}", file=sys.stderr)
+        print("0 passed, 1 failed")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,597 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Build a guest, run it in QEMU under TCG, read its verdicts.
+
+A *boot* is one QEMU run: a machine (device arguments), a kernel command line, one guest script
+from scripts/guest/ and the verdicts it must report. The guest writes its verdicts to the kernel
+log, so they cannot be torn by kernel messages and stand in order with the faults they caused:
+
+    @@PASS name   @@FAIL name: reason   @@SKIP name: reason   @@NOTE text
+    @@DATA key value      for the host to compare between boots
+    @@HOST word...        asks the host for something (hot-plug); see Boot.host
+    @@DONE
+
+A boot fails as a whole, beside its cases, when the kernel complains (WARNING, BUG, Oops, ...),
+when QEMU dies, when it hangs, and when it ends without @@DONE.
+"""
+
+import dataclasses
+import hashlib
+import json
+import lzma
+import os
+import re
+import selectors
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+LOGS = BUILD / "logs"
+GUEST = ROOT / "scripts" / "guest"
+
+GUEST_MODULES = ["nvme", "e1000e", "e1000", "vfio-pci", "vfio_iommu_type1", "pci-stub",
+                 "virtio_net", "virtio_blk", "virtio-rng"]
+
+SPLAT = re.compile(r"WARNING:|BUG:|Oops|Call Trace|general protection|Kernel panic|"
+                   r"soft lockup|blocked for more than|rcu.*detected stall|UBSAN|KASAN")
+VERDICT = re.compile(r"@@(PASS|FAIL|SKIP|NOTE|DATA|HOST|DONE|MARK)\b ?(.*)")
+
+# Quiet longer than this is a hang; TCG beside another guest needs a generous figure.
+QUIET_LIMIT = 90
+DEFAULT_TOTAL = 300
+
+
+def end_on_sigterm():
+    """Ended from outside, take the guests along: as on Ctrl-C."""
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+class HarnessError(Exception):
+    """Something the user has to put right; the message says what."""
+
+
+# ---------------------------------------------------------------- kernel and builds
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    version: str
+
+    @property
+    def image(self):
+        return Path("/boot") / f"vmlinuz-{self.version}"
+
+    @property
+    def modules(self):
+        return Path("/lib/modules") / self.version
+
+    @property
+    def headers(self):
+        return Path("/usr/src") / f"linux-headers-{self.version}"
+
+
+def find_kernel():
+    out = subprocess.run([ROOT / "scripts/setup.sh", "--kver"], stdout=subprocess.PIPE, text=True)
+    if out.returncode:
+        raise HarnessError("no Debian 6.12 kernel with headers is installed; run scripts/setup.sh")
+    kernel = Kernel(out.stdout.strip())
+    if not os.access(kernel.image, os.R_OK):
+        raise HarnessError(f"{kernel.image} is not readable by this user")
+    return kernel
+
+
+def _mirror(src, dst):
+    """Copy what changed and nothing else, so that make rebuilds what changed and nothing else."""
+    if not src.exists():
+        return
+    if src.is_dir():
+        dst.mkdir(parents=True, exist_ok=True)
+        for child in src.iterdir():
+            if child.is_dir() or child.suffix in (".c", ".h", ".S"):
+                _mirror(child, dst / child.name)
+        return
+    data = src.read_bytes()
+    if not dst.exists() or dst.read_bytes() != data:
+        dst.write_bytes(data)
+
+
+def build_module(kernel, variant="normal", *flags):
+    """omniommu.ko for the guest's kernel, built in a copy under build/kmod/<variant>."""
+    if not (ROOT / "Kbuild").exists():
+        raise HarnessError("there is no Kbuild here: the module cannot be built")
+    tree = BUILD / "kmod" / f"{variant}-{kernel.version}"
+    tree.mkdir(parents=True, exist_ok=True)
+    keep = {"Kbuild"}
+    for src in ROOT.iterdir():
+        if src.name == "Kbuild" or src.suffix in (".c", ".h"):
+            keep.add(src.name)
+            _mirror(src, tree / src.name)
+    for name in ("include", "vtd", "amd", "smmu", "kunit"):
+        shutil.rmtree(tree / name) if (tree / name).exists() and not (ROOT / name).exists() else None
+        _mirror(ROOT / name, tree / name)
+    for old in tree.glob("*.c"):
+        if old.name not in keep and not old.name.endswith(".mod.c"):
+            old.unlink()
+    log = LOGS / f"build-{variant}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w") as out:
+        rc = subprocess.run(["make", "-j2", "-C", str(kernel.headers), f"M={tree}", *flags,
+                             "modules"], stdin=subprocess.DEVNULL, stdout=out,
+                            stderr=subprocess.STDOUT).returncode
+    ko = tree / "omniommu.ko"
+    if rc or not ko.exists():
+        tail = "\n".join(log.read_text().splitlines()[-25:])
+        raise HarnessError(f"building the module ({variant}) failed, log {log}:\n{tail}")
+    return ko
+
+
+def output_of(command):
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if run.returncode:
+        raise HarnessError(f"{' '.join(map(str, command))} failed:\n{run.stderr}")
+    return run.stdout
+
+
+def build_guest_program(name):
+    """scripts/guest/<name>.c as a static program in build/guest/."""
+    src = GUEST / f"{name}.c"
+    dst = BUILD / "guest" / name
+    newest = max(p.stat().st_mtime for p in [src, *GUEST.glob("*.h")])
+    if not dst.exists() or dst.stat().st_mtime < newest:
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        output_of(["gcc", "-static", "-O2", "-Wall", "-o", str(dst), str(src), "-lpthread"])
+    return dst
+
+
+def build_guest_programs():
+    return [build_guest_program(src.stem) for src in sorted(GUEST.glob("*.c"))]
+
+
+# ---------------------------------------------------------------- initramfs
+
+class Cpio:
+    """A "newc" archive. The kernel unpacks several of them put end to end."""
+
+    def __init__(self):
+        self._parts = []
+        self._dirs = set()
+        self._ino = 0
+
+    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
+        self._ino += 1
+        raw = name.encode() + b"\0"
+        head = "070701" + "".join(f"{v:08x}" for v in (
+            self._ino, mode, 0, 0, 1, 0, len(data), 0, 0, rdev[0], rdev[1], len(raw), 0))
+        part = head.encode() + raw
+        part += b"\0" * (-len(part) % 4) + data + b"\0" * (-len(data) % 4)
+        self._parts.append(part)
+
+    def parents(self, name):
+        parts = name.split("/")[:-1]
+        for i in range(1, len(parts) + 1):
+            self.dir("/".join(parts[:i]))
+
+    def dir(self, name):
+        if name and name not in self._dirs:
+            self.parents(name)
+            self._dirs.add(name)
+            self._entry(name, stat.S_IFDIR | 0o755)
+
+    def file(self, name, data, mode=0o755):
+        self.parents(name)
+        self._entry(name, stat.S_IFREG | mode, data)
+
+    def link(self, name, target):
+        self.parents(name)
+        self._entry(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def node(self, name, major, minor):
+        self.parents(name)
+        self._entry(name, stat.S_IFCHR | 0o600, rdev=(major, minor))
+
+    def bytes(self):
+        self._entry("TRAILER!!!", 0)
+        return b"".join(self._parts) + b"\0" * 512
+
+
+def _module_files(kernel, name):
+    """Paths of a stock module and what it needs, in insertion order; empty if it is built in."""
+    out = subprocess.run(["/sbin/modprobe", "-S", kernel.version, "--show-depends", name],
+                         capture_output=True, text=True)
+    if out.returncode:
+        raise HarnessError(f"modprobe knows no module {name} for {kernel.version}: {out.stderr}")
+    files = []
+    for line in out.stdout.splitlines():
+        word = line.split()
+        if word[0] == "insmod" and word[1] not in files:
+            files.append(word[1])
+    return files
+
+
+def _with_libraries(cpio, program):
+    """Put a dynamic program of the host and its shared libraries into the archive."""
+    cpio.file("bin/" + Path(program).name, Path(program).read_bytes())
+    out = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    for lib in sorted(set(re.findall(r"(/\S+) \(0x", out))):
+        cpio.file(lib.lstrip("/"), Path(lib).read_bytes())
+
+
+def build_base(kernel):
+    """What no case changes: busybox, stock modules, kexec. Cached by its ingredients."""
+    busybox = shutil.which("busybox")
+    kexec = shutil.which("kexec", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if not busybox or not kexec:
+        raise HarnessError("busybox-static or kexec-tools is missing; run scripts/setup.sh")
+    recipe = hashlib.sha256(Path(__file__).read_bytes())
+    recipe.update(kernel.version.encode())
+    for part in (busybox, kexec, kernel.image):
+        st = os.stat(part)
+        recipe.update(f"{part} {st.st_size} {st.st_mtime_ns}".encode())
+    path = BUILD / "guest" / f"base-{recipe.hexdigest()[:16]}.cpio"
+    if path.exists():
+        return path
+    cpio = Cpio()
+    for name in ("proc", "sys", "dev", "tmp", "run", "etc", "mnt", "guest"):
+        cpio.dir(name)
+    cpio.node("dev/console", 5, 1)
+    cpio.file("bin/busybox", Path(busybox).read_bytes())
+    for applet in subprocess.run([busybox, "--list"], capture_output=True,
+                                 text=True).stdout.split():
+        if applet != "busybox":
+            cpio.link(f"bin/{applet}", "busybox")
+    _with_libraries(cpio, kexec)
+    shipped = set()
+    for name in GUEST_MODULES:
+        order = []
+        for file in _module_files(kernel, name):
+            flat = Path(file).name.removesuffix(".xz")
+            order.append(flat.removesuffix(".ko"))
+            if flat in shipped:
+                continue
+            shipped.add(flat)
+            data = Path(file).read_bytes()
+            cpio.file("mods/" + flat, lzma.decompress(data) if file.endswith(".xz") else data)
+        cpio.file(f"mods/{name}.order", "".join(f"{m}\n" for m in order).encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob("base-*.cpio"):
+        old.unlink()
+    tmp = path.with_suffix(".tmp")
+    tmp.write_bytes(cpio.bytes())
+    tmp.rename(path)
+    return path
+
+
+def acpi_override(table, name="DMAR"):
+    """An uncompressed archive from which the kernel replaces an ACPI table early."""
+    cpio = Cpio()
+    cpio.file(f"kernel/firmware/acpi/{name}.aml", table)
+    return cpio.bytes()
+
+
+class Guest:
+    """Everything a boot is made from, prepared once."""
+
+    def __init__(self, need_module=True, need_programs=True):
+        self.kernel = find_kernel()
+        self.base = build_base(self.kernel)
+        self.programs = build_guest_programs() if need_programs else []
+        self.modules = {}
+        if need_module:
+            self.modules["omni"] = build_module(self.kernel)
+
+    def add_variant(self, name, *flags):
+        self.modules[name] = build_module(self.kernel, name, *flags)
+
+    def initrd(self, boot, path):
+        cpio = Cpio()
+        for src in sorted(GUEST.glob("*")):
+            if src.name == "init":
+                cpio.file("init", src.read_bytes())
+            elif src.suffix == ".sh":
+                cpio.file(f"guest/{src.name}", src.read_bytes())
+        for prog in self.programs:
+            cpio.file(f"bin/{prog.name}", prog.read_bytes())
+        if boot.driver in self.modules:
+            cpio.file("omniommu.ko", self.modules[boot.driver].read_bytes())
+        env = {"DRIVER": boot.driver, "SCRIPT": boot.script,
+               "EARLY_SPLATS": "y" if boot.early_splats else "", **boot.env}
+        cpio.file("guest/env", "".join(
+            "%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in env.items()).encode())
+        early = acpi_override(boot.dmar) if boot.dmar is not None else b""
+        own = cpio.bytes()
+        base = self.base.read_bytes()
+        if boot.kexec_env is not None:
+            # The second kernel gets the same guest with another environment.
+            second = dataclasses.replace(boot, kexec_env=None, **boot.kexec_env)
+            inner = path.with_suffix(".second")
+            self.initrd(second, inner)
+            extra = Cpio()
+            extra.file("second/vmlinuz", self.kernel.image.read_bytes())
+            extra.file("second/initrd", inner.read_bytes())
+            extra.file("second/cmdline", second.kernel_arguments().encode())
+            inner.unlink()
+            own += extra.bytes()
+        path.write_bytes(early + base + own)
+
+
+# ---------------------------------------------------------------- boots
+
+OFF = "intel_iommu=off intremap=off"
+REFERENCE = "intel_iommu=on intremap=off"
+
+
+@dataclasses.dataclass
+class Boot:
+    """One QEMU run and what it must report."""
+    name: str
+    script: str
+    expect: list                        # verdict names that must come
+    driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
+    iommu: str = ""                     # properties of -device intel-iommu; None leaves it out
+    devices: list = dataclasses.field(default_factory=list)     # further QEMU arguments
+    env: dict = dataclasses.field(default_factory=dict)         # variables of the guest script
+    cmdline: str = ""
+    smp: int = 1
+    mem: int = 768
+    total: int = DEFAULT_TOTAL
+    trace: bool = False
+    dmar: bytes = None                  # ACPI DMAR table that replaces QEMU's
+    mode: str = None                    # IOMMU words of the command line, if not the driver's
+    reboots: int = 0                    # resets the guest is expected to do
+    kexec_env: dict = None              # Boot fields of the kernel started by kexec
+    host: dict = dataclasses.field(default_factory=dict)        # @@HOST word -> function(run)
+    after: object = None                # function(run) -> list of Verdict, once it has ended
+    early_splats: bool = False          # the kernel itself may warn before /init (bad firmware)
+    compare: str = None                 # name of the boot whose topology must be the same
+    machine: str = ""
+    disks: dict = dataclasses.field(default_factory=dict)       # id -> size in MiB
+    tags: set = dataclasses.field(default_factory=set)
+
+    def kernel_arguments(self):
+        mode = self.mode if self.mode is not None else {"ref": REFERENCE}.get(self.driver, OFF)
+        return (f"console=ttyS0,115200 {mode} panic=-1 oops=panic nokaslr "
+                f"printk.devkmsg=on loglevel=4 tsc=reliable no_timer_check "
+                f"random.trust_cpu=on mitigations=off {self.cmdline}").strip()
+
+
+@dataclasses.dataclass
+class Verdict:
+    boot: str
+    name: str
+    result: str         # PASS, FAIL, SKIP
+    reason: str = ""
+
+
+class Run:
+    """One boot in progress, and its outcome."""
+
+    def __init__(self, guest, boot, on_line=None):
+        self.guest = guest
+        self.boot = boot
+        self.on_line = on_line or (lambda run, line: None)
+        self.verdicts = []
+        self.notes = []
+        self.data = {}
+        self.marks = []
+        self.lines = []
+        self.done = False
+        self.trouble = None
+        self.seconds = 0.0
+        safe = re.sub(r"[^A-Za-z0-9_.-]", "_", boot.name)
+        self.log = LOGS / f"{safe}.log"
+        self.trace = LOGS / f"{safe}.trace"
+        self.tmp = None
+        self.qmp = None
+        self.proc = None
+
+    def disk(self, name):
+        return self.tmp / f"{name}.img"
+
+    def arguments(self):
+        boot = self.boot
+        args = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35" + boot.machine, "-cpu", CPU,
+                "-smp", str(boot.smp), "-m", str(boot.mem), "-nodefaults", "-no-user-config",
+                "-display", "none", "-chardev", "stdio,id=con,signal=off", "-serial",
+                "chardev:con", "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off",
+                "-kernel", str(self.guest.kernel.image), "-initrd", str(self.tmp / "initrd"),
+                "-append", boot.kernel_arguments()]
+        if boot.iommu is not None:
+            args += ["-device", "intel-iommu" + ("," + boot.iommu if boot.iommu else "")]
+        if not boot.reboots:
+            args += ["-no-reboot"]
+        if boot.trace:
+            args += ["-D", str(self.trace), "-trace", "vtd_inv_desc*"]
+        for name in boot.disks:
+            args += ["-blockdev", f"driver=raw,node-name={name},cache.no-flush=on,"
+                                  f"file.driver=file,file.filename={self.disk(name)}"]
+        return args + [a for d in boot.devices for a in d.split()]
+
+    def execute(self):
+        """Run the boot to its end; the outcome is in the attributes."""
+        start = time.monotonic()
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.trace.unlink(missing_ok=True)
+        self.tmp = Path(tempfile.mkdtemp(prefix="omniommu-"))
+        try:
+            self.guest.initrd(self.boot, self.tmp / "initrd")
+            for name, size in self.boot.disks.items():
+                with open(self.disk(name), "wb") as f:
+                    f.truncate(size << 20)
+            self._run(start)
+            self._judge()
+        finally:
+            if self.qmp:
+                self.qmp.close()
+            shutil.rmtree(self.tmp, ignore_errors=True)
+        self.seconds = time.monotonic() - start
+        return self
+
+    def _run(self, start):
+        with open(self.log, "w", errors="replace") as log:
+            args = self.arguments()
+            log.write("# " + " ".join(args) + "\n")
+            proc = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, cwd=self.tmp)
+            self.proc = proc
+            sel = selectors.DefaultSelector()
+            sel.register(proc.stdout, selectors.EVENT_READ)
+            pending = b""
+            quiet_since = time.monotonic()
+            try:
+                while True:
+                    now = time.monotonic()
+                    if now - start > self.boot.total:
+                        self.trouble = f"not finished after {self.boot.total} s"
+                        break
+                    if now - quiet_since > QUIET_LIMIT:
+                        self.trouble = f"no output for {QUIET_LIMIT} s"
+                        break
+                    if not sel.select(timeout=1):
+                        continue
+                    chunk = os.read(proc.stdout.fileno(), 65536)
+                    if not chunk:
+                        break
+                    quiet_since = time.monotonic()
+                    *full, pending = (pending + chunk).split(b"\n")
+                    for raw in full:
+                        line = raw.decode(errors="replace").rstrip("\r")
+                        log.write(line + "\n")
+                        self._line(line)
+                    log.flush()
+                if pending:
+                    log.write(pending.decode(errors="replace") + "\n")
+            finally:
+                # A guest that has said @@DONE powers off; one that hangs is ended here.
+                if self.trouble:
+                    proc.kill()
+                try:
+                    rc = proc.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    proc.kill()
+                    rc = proc.wait()
+                proc.stdout.close()
+            if rc and not self.trouble:
+                self.trouble = f"QEMU ended with status {rc}"
+
+    def _line(self, line):
+        self.lines.append(line)
+        m = VERDICT.search(line)
+        if m:
+            word, rest = m.groups()
+            if word in ("PASS", "FAIL", "SKIP"):
+                name, _, reason = rest.partition(": ")
+                self.verdicts.append(Verdict(self.boot.name, name.strip(), word, reason.strip()))
+            elif word == "NOTE":
+                self.notes.append(rest)
+            elif word == "DATA":
+                key, _, value = rest.partition(" ")
+                self.data[key] = value
+            elif word == "DONE":
+                self.done = True
+            elif word == "MARK":
+                size = self.trace.stat().st_size if self.trace.exists() else 0
+                self.marks.append((rest, size))
+            elif word == "HOST":
+                threading.Thread(target=self._host, args=(rest.split(),), daemon=True).start()
+        self.on_line(self, line)
+
+    def _host(self, words):
+        try:
+            self.boot.host[words[0]](self, *words[1:])
+        except Exception as e:      # reported as a verdict: a thread must not fail in silence
+            self.verdicts.append(Verdict(self.boot.name, f"host/{words[0]}", "FAIL", repr(e)))
+
+    def monitor(self, command, **arguments):
+        """One QMP command; returns its result or raises."""
+        if not self.qmp:
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(30)
+            s.connect(str(self.tmp / "qmp"))
+            self.qmp = s.makefile("rwb")
+            self.qmp.readline()
+            self.monitor("qmp_capabilities")
+        self.qmp.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        self.qmp.flush()
+        while True:
+            answer = json.loads(self.qmp.readline())
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise HarnessError(f"QMP {command}: {answer['error'].get('desc')}")
+
+    def trace_commands(self, first=0, last=None):
+        """Invalidation commands by kind that QEMU saw between two offsets of its trace."""
+        with open(self.trace, "rb") as f:
+            f.seek(first)
+            text = f.read() if last is None else f.read(last - first)
+        return count_commands(text.decode(errors="replace").splitlines())
+
+    def _judge(self):
+        for line in self.lines:
+            if SPLAT.search(line) and "@@" not in line:
+                self.trouble = (self.trouble + "; " if self.trouble else "") + \
+                    f"the kernel complained: {line.strip()}"
+                break
+        if not self.done and not self.trouble:
+            self.trouble = "the guest ended without @@DONE"
+        if self.boot.after and not self.trouble:
+            try:
+                self.verdicts += self.boot.after(self)
+            except Exception as e:
+                self.verdicts.append(Verdict(self.boot.name, "host/compare", "FAIL", repr(e)))
+        seen = {}
+        merged = []
+        for v in self.verdicts:
+            # A case reported twice counts once, and its worst verdict counts.
+            if v.name in seen:
+                if v.result == "FAIL":
+                    seen[v.name].result, seen[v.name].reason = v.result, v.reason
+                continue
+            seen[v.name] = v
+            merged.append(v)
+        for name in self.boot.expect:
+            if name not in seen:
+                merged.append(Verdict(self.boot.name, name, "FAIL",
+                                      "never reported" + (f" ({self.trouble})" if self.trouble
+                                                          else "")))
+        merged.append(Verdict(self.boot.name, "boot", "FAIL" if self.trouble else "PASS",
+                              self.trouble or ""))
+        self.verdicts = merged
+
+    def tail(self, count=15):
+        return [line for line in self.lines if line.strip()][-count:]
+
+
+# QEMU's trace event -> the ledger's name for the command.
+TRACE_KINDS = [
+    (re.compile(r"vtd_inv_desc_cc_(?:global|domain|device|devices)\b"), "context"),
+    (re.compile(r"vtd_inv_desc_iotlb_global\b"), "iotlb_global"),
+    (re.compile(r"vtd_inv_desc_iotlb_domain\b"), "iotlb_domain"),
+    (re.compile(r"vtd_inv_desc_iotlb_pages\b"), "iotlb_page"),
+    (re.compile(r"vtd_inv_desc_wait_(?:sw|irq)\b"), "wait"),
+    (re.compile(r"vtd_inv_desc .*\bdevice\b"), "device_tlb"),
+]
+
+
+def count_commands(lines):
+    counts = {kind: 0 for _, kind in TRACE_KINDS}
+    for line in lines:
+        for pattern, kind in TRACE_KINDS:
+            if pattern.search(line):
+                counts[kind] += 1
+                break
+    return counts
+
+
+# The fastest of those tried under TCG that has the 16-byte compare-and-exchange.
+CPU = os.environ.get("OMNI_CPU", "Nehalem,+pdpe1gb,+rdrand")
