@@ -472,6 +472,7 @@ static int omni_check_untrusted(void)
 	return 0;
 }
 
+#ifndef OMNI_KUNIT
 static int __init omni_init(void)
 {
 	int i, ret, nr = 0;
@@ -525,6 +526,7 @@ static void __exit omni_exit(void)
 	rcu_barrier();
 }
 module_exit(omni_exit);
+#endif
 
 MODULE_DESCRIPTION("IOMMU driver outside the kernel tree: Intel VT-d");
 MODULE_AUTHOR("The omniommu authors");

@@ -40,6 +40,7 @@ void omni_table_free(void *entries)
 {
 	struct page *page = virt_to_page(entries);
 
+	omni_table_freed(entries);
 	omni_table_account(page, -1);
 	set_page_private(page, 0);
 	__free_page(page);

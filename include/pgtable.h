@@ -65,6 +65,15 @@ static inline void *omni_table_entries(struct omni_table *table)
 	return page_address((struct page *)table);
 }
 
+/* The models of the KUnit module look whether anybody still uses a table. */
+#ifdef OMNI_KUNIT
+void omni_table_freed(const void *entries);
+#else
+static inline void omni_table_freed(const void *entries)
+{
+}
+#endif
+
 /**
  * omni_table_alloc() - a zeroed table, clean in memory if walks need that
  * @pt: the page table it is for

@@ -287,7 +287,7 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int level,
 		start = PT_FN(index)(iova, level);
 		end = start + min_t(size_t, count, PT_ENTRIES - start);
 		for (i = start; i < end; i++) {
-			if (unlikely(PT_FN(read)(&table[i]))) {
+			if (unlikely(PT_FN(read)(table + i))) {
 				ret = PT_FN(replace)(table, i, level, leaf,
 						     iova + (u64)(i - start) * step,
 						     replaced);
@@ -295,7 +295,7 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int level,
 					break;
 				kind = OMNI_FLUSH_MODIFIED;
 			} else {
-				PT_FN(write)(&table[i], leaf);
+				PT_FN(write)(table + i, leaf);
 			}
 			leaf += step;
 		}

@@ -126,7 +126,7 @@ def main():
     print(f"Guest: Linux {guest.kernel.version} as Debian ships it, QEMU q35 with intel-iommu, no KVM.")
     boot = Boot("demo", "demo", [n for n in WORDS if n not in ("host/disk-image", "boot")],
                 devices=[nvme("d0"), "-device edu", "-device pcie-root-port,id=rp0,slot=1"],
-                disks={"d0": 80}, env={"MIB": 64}, mem=2048, after=disk_image)
+                disks={"d0": 80}, env={"MIB": 64}, mem=2048, after=disk_image, unpacked=False)
     print(f"The module is built; booting. Whole console: {harness.LOGS}/demo.log", flush=True)
     run = Run(guest, boot, story.line).execute()
     seen = {VERDICT.search(line).group(2).partition(": ")[0].strip()

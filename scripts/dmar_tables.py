@@ -8,11 +8,11 @@ can be booted with any of them in place of its own:
     cases()   (name, table, regex): malformed; the regex is what the module
               must print when it refuses the table
     good()    (name, table): odd but legal; the module must load
-    PARSER    names of cases no guest can be booted with, for tests of the parser
-              alone
+    PARSER    names of cases no guest can be booted with: for tests of the
+              parser alone
     args()    what a case needs on the guest's kernel command line
-    initrd()  the uncompressed cpio archive that overrides a guest's DMAR; put it
-              in front of the guest's initramfs
+    initrd()  the uncompressed cpio archive that overrides a guest's DMAR; put
+              it in front of the guest's initramfs
 
 Run it to list the tables, or to write one:
 
@@ -36,7 +36,7 @@ OEM_REVISION = 0x1000   # QEMU's own is 1
 DRHD, RMRR, ATSR, RHSA, ANDD, SATC, SIDP = range(7)
 ENDPOINT, BRIDGE, IOAPIC, HPET, NAMESPACE = range(1, 6)
 
-# Memory that a guest of 128 MiB or more has, and memory it does not have.
+# Addresses for reserved memory: none of it is any guest's RAM.
 RESERVED = 0xFED40000
 BEYOND_RAM = 0x30_0000_0000
 
@@ -380,7 +380,19 @@ PARSER = frozenset("dmar/" + name for name in (
 # The kernel's own parser never comes back from these, even when it is told by
 # intel_iommu=off not to use what it finds.
 STUCK = frozenset("dmar/" + name for name in (
-    "STUCKLIST",
+    "table-trailing-byte",
+    "table-trailing-half-header",
+    "table-trailing-zeroes",
+    "unknown-zero-length",
+    "unknown-short-length",
+    "drhd-short",
+    "drhd-short-by-one",
+    "scope-zero-length",
+    "scope-short",
+    "scope-unknown-type-zero-length",
+    "rmrr-zero-length",
+    "atsr-zero-length",
+    "atsr-scope-zero-length",
 ))
 
 

@@ -31,16 +31,13 @@
 #include <linux/string.h>
 
 #include "firmware.h"
+#include "regs.h"
 
 /* Far above any machine's, low enough to compare each unit with all others. */
 #define VTD_MAX_UNITS		1024
 
 /* VT-d 8.3: the registers take 2^N 4K pages, N in bits 3:0. */
 #define VTD_DRHD_SIZE_LG2	GENMASK(3, 0)
-
-/* VT-d 3.14: requests to this range are interrupts and never translated. */
-#define VTD_MSI_BASE		0xfee00000ULL
-#define VTD_MSI_LAST		0xfeefffffULL
 
 /*
  * struct vtd_record - one remapping structure (VT-d 8.2) that lies in the table
@@ -305,7 +302,7 @@ static int vtd_check_drhd(const struct vtd_firmware *fw,
 		return vtd_refuse(rec,
 				  "registers at 0x%llx, size 0x%llx, lie beyond the host's %u address bits",
 				  drhd->base, drhd->size, fw->width);
-	if (vtd_overlap(drhd->base, last, VTD_MSI_BASE, VTD_MSI_LAST))
+	if (vtd_overlap(drhd->base, last, VTD_MSI_FIRST, VTD_MSI_LAST))
 		return vtd_refuse(rec,
 				  "registers at 0x%llx, size 0x%llx, overlap the interrupt range",
 				  drhd->base, drhd->size);
@@ -376,7 +373,7 @@ static int vtd_check_rmrr(const struct vtd_firmware *fw,
 	if (fw->width < 64 && rmrr->last >> fw->width)
 		return vtd_refuse(rec, "0x%llx-0x%llx lies beyond the host's %u address bits",
 				  rmrr->base, rmrr->last, fw->width);
-	if (vtd_overlap(rmrr->base, rmrr->last, VTD_MSI_BASE, VTD_MSI_LAST))
+	if (vtd_overlap(rmrr->base, rmrr->last, VTD_MSI_FIRST, VTD_MSI_LAST))
 		return vtd_refuse(rec, "0x%llx-0x%llx overlaps the interrupt range",
 				  rmrr->base, rmrr->last);
 	list_for_each_entry(drhd, &fw->drhds, node)

@@ -206,7 +206,7 @@ union vtd_context {
 #define VTD_IQERCD_ICESID	GENMASK_ULL(63, 48)
 
 /* 3.14 Interrupt address range: never translated */
-#define VTD_MSI_FIRST		0xfee00000UL
-#define VTD_MSI_LAST		0xfeefffffUL
+#define VTD_MSI_FIRST		0xfee00000ULL
+#define VTD_MSI_LAST		0xfeefffffULL
 
 #endif

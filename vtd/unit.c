@@ -67,11 +67,11 @@ int vtd_flush_write_buffer(struct vtd_unit *unit)
 static const char *vtd_owner(u32 gsts)
 {
 	if (gsts & VTD_G_TE)
-		return "translation is on, the in-tree driver or an earlier kernel owns it; boot with intel_iommu=off";
+		return "translation is on already: the in-tree driver's; boot with intel_iommu=off";
 	if (gsts & VTD_G_IRE)
 		return "interrupt remapping is on and owns the queue; boot with intremap=off";
 	if (gsts & VTD_G_QIE)
-		return "the invalidation queue is on, somebody drives it; boot with intel_iommu=off intremap=off";
+		return "its queue is on, somebody drives it; boot with intel_iommu=off intremap=off";
 	return NULL;
 }
 

@@ -81,6 +81,7 @@ struct vtd_ticket {
  * @irq_domain: its interrupt domain
  * @fault_lock: one reader of fault records at a time
  * @fault_poll: reads fault records where there is no interrupt
+ * @model: the hardware model in the unit's place, in the KUnit module
  */
 struct vtd_unit {
 	struct omni_unit core;
@@ -102,6 +103,9 @@ struct vtd_unit {
 	struct irq_domain *irq_domain;
 	struct mutex fault_lock;	/* see @fault_lock above */
 	struct delayed_work fault_poll;
+#ifdef OMNI_KUNIT
+	struct vtd_model *model;
+#endif
 };
 
 static inline struct vtd_unit *to_vtd_unit(struct omni_unit *unit)

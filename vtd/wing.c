@@ -32,7 +32,7 @@ static struct omni_device *vtd_probe(struct device *dev)
 	if (!dev_is_pci(dev))
 		return NULL;
 	pdev = to_pci_dev(dev);
-	drhd = vtd_firmware_find(&vtd_firmware, omni_real_dma_dev(pdev));
+	drhd = vtd_firmware_find(&vtd_firmware, pdev);
 	if (!drhd || !drhd->unit)
 		return NULL;
 	unit = drhd->unit;
@@ -242,7 +242,7 @@ static int vtd_prepare_identity(void)
 	int i, nr, ret = 0;
 
 	for_each_pci_dev(pdev) {
-		drhd = vtd_firmware_find(&vtd_firmware, omni_real_dma_dev(pdev));
+		drhd = vtd_firmware_find(&vtd_firmware, pdev);
 		if (!drhd || !drhd->unit)
 			continue;
 		nr = omni_pci_rids(pdev, &rids);

@@ -59,6 +59,7 @@ static const struct test {
 	{ "two-devices", t_two_devices, 2, 60 },
 	{ "two-groups", t_two_groups, 2, 60 },
 	{ "attach-detach-under-load", t_attach_detach_under_load, 2, 90 },
+	{ "parallel-spaces", t_parallel_spaces, 2, 60 },
 	{ "killed", t_killed, 1, 90 },
 	{ "random", t_random, 1, 120 },
 };

@@ -81,7 +81,7 @@ static void t_economy(void)
 	bool cm = any_cap_bit(7), rwbf = any_cap_bit(4);
 	unsigned long avail = meminfo_kb("MemAvailable") >> 10;
 	size_t size = avail > 1200 ? SZ_1G : avail > 700 ? SZ_1G / 2 : SZ_1G / 4;
-	uint64_t iova = wide ? BASE + 2 * SZ_1G : 0, done;
+	uint64_t iova = BASE + (wide ? 2 * SZ_1G : 0), done;
 	long cmds, syncs, waits, limit;
 	struct edu *e;
 	uint8_t *p;
@@ -346,6 +346,55 @@ static void t_attach_detach_under_load(void)
 	     map_rounds);
 	if (dma_rounds < 5 || map_rounds < 50)
 		fail("too little load: %lu DMA, %lu map/unmap rounds", dma_rounds, map_rounds);
+}
+
+/*
+ * Two spaces at the same addresses, each with DMA and a thread that maps and
+ * unmaps: their invalidations meet in one unit's queue.
+ */
+static void t_parallel_spaces(void)
+{
+	uint64_t iova = BASE + 14 * SZ_2M;
+	struct work dma_work[2], map_work[2];
+	uint64_t end = now_ms() + 4000;
+	struct ledger l;
+	pthread_t t[4];
+
+	need_two_groups();
+	for (int i = 0; i < 2; i++) {
+		struct space *s = space_new();
+		uint8_t *p = pages(2 * PG), *q = pages(16 * PG);
+
+		edu_open(&devs[i], s);
+		map(s, p, iova, 2 * PG, RW);
+		fill(p + PG, PG, 141 + 2 * i);
+		dma_work[i] = (struct work){ &devs[i], s, iova, p, 140 + 2 * i };
+		map_work[i] = (struct work){ &devs[i], s, iova + 8 * PG, q, 0 };
+	}
+	for (int i = 0; i < 2; i++) {
+		t[i] = start(dma_thread, &dma_work[i]);
+		t[2 + i] = start(map_thread, &map_work[i]);
+	}
+	while (now_ms() < end)
+		usleep(20000);
+	stop_threads = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	for (int i = 0; i < 2; i++) {
+		uint64_t done;
+
+		for (int k = 4; k < 14; k++)
+			if (try_unmap(devs[i].space, iova + k * PG, PG, &done, 0) || done)
+				fail("a mapping was left at IOVA 0x%lx", iova + k * PG);
+		poke_refused(&devs[i], iova + 8 * PG, map_work[i].p, 145);
+		poke_refused(&devs[i], iova + 6 * PG, map_work[i].p, 146);
+	}
+	note("parallel-spaces: %lu DMA and %lu map/unmap rounds in 4 s", dma_rounds, map_rounds);
+	if (dma_rounds < 10 || map_rounds < 50)
+		fail("too little load: %lu DMA, %lu map/unmap rounds", dma_rounds, map_rounds);
+	if (ledger_read(&l) && (ledger_get(&l, ".timeouts") || ledger_get(&l, ".queue_errors")))
+		fail("the ledger counts %ld timeouts and %ld queue errors",
+		     ledger_get(&l, ".timeouts"), ledger_get(&l, ".queue_errors"));
 }
 
 /* ---- killed ---- */

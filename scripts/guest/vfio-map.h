@@ -307,6 +307,12 @@ static void t_remap_leaf_size(void)
 		unchanged(huge, SZ_2M, 81, "a 2M page unmapped before");
 		unmap(e->space, iova + 300 * PG, PG);
 
+		/* a leaf where an empty table may have been left */
+		map(e->space, huge, iova, SZ_2M, RW);
+		poke_ok(e, iova + 300 * PG, huge + 300 * PG, 80, i + 5);
+		unmap(e->space, iova, SZ_2M);
+		fill(huge, SZ_2M, 81);
+
 		map(e->space, p, iova, SZ_2M, RW);
 		poke_ok(e, iova + 300 * PG, p + 300 * PG, 80, i + 6);
 		poke_ok(e, iova + 511 * PG, p + 511 * PG, 80, i + 8);
@@ -327,7 +333,7 @@ static long table_pages(bool *exact)
 static void leaves(size_t page, int count, unsigned long boundary)
 {
 	struct edu *e = edu_alone();
-	uint64_t iova = wide ? BASE + boundary : 0;
+	uint64_t iova = wide || page < SZ_1G ? BASE + boundary : 0;
 	uint8_t *h = huge_pages(page, count);
 	size_t size = page * count;
 	long before, during;

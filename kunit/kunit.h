@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the suites share: the memory as hardware sees it, the part of a
+ * hardware model that no vendor changes, and helpers.
+ *
+ * Lock order: a model's own lock > the memory's lock. Both are raw, since
+ * drivers write registers and lines under raw locks.
+ */
+#ifndef OMNI_KUNIT_H
+#define OMNI_KUNIT_H
+
+#include "../core.h"
+
+#include <kunit/test.h>
+#include <linux/prandom.h>
+
+/* Memory (memory.c) */
+
+/**
+ * omni_memory_read() - what a unit reads at an address
+ * @pa: physical address, aligned to 8
+ * @coherent: the read snoops the CPU's caches
+ *
+ * Not snooping, the read returns the line as of its last omni_clean_lines().
+ * A line that was never written back is counted and reads as garbage.
+ *
+ * Return: the 64 bits, in the CPU's byte order.
+ * Context: any.
+ */
+u64 omni_memory_read(phys_addr_t pa, bool coherent);
+
+/**
+ * omni_memory_unwritten() - reads so far of lines that were never written back
+ *
+ * Return: their number, which only grows.
+ * Context: any.
+ */
+unsigned long omni_memory_unwritten(void);
+
+/**
+ * omni_memory_cleaned() - lines written back so far
+ *
+ * Return: their number, which only grows.
+ * Context: any.
+ */
+unsigned long omni_memory_cleaned(void);
+
+/**
+ * omni_memory_forget() - forget every line: nothing was ever written back
+ *
+ * For the beginning of a case that uses no model; models do it themselves
+ * when the first one is made.
+ *
+ * Context: any.
+ */
+void omni_memory_forget(void);
+
+/* Models, the vendor-neutral part (memory.c) */
+
+#define OMNI_VIOLATIONS_KEPT	8
+
+struct omni_model;
+
+/**
+ * struct omni_model_ops - what a vendor's model offers to the others
+ * @table_freed: report, with omni_violation(), every way in which the
+ *	hardware can still reach the page-table page at @pa
+ */
+struct omni_model_ops {
+	void (*table_freed)(struct omni_model *model, phys_addr_t pa);
+};
+
+/**
+ * struct omni_model - one hardware model
+ * @node: in the list of models alive
+ * @ops: the vendor's part
+ * @name: for messages
+ * @nr_violations: times the driver broke the specification
+ * @violations: the first of them, in words
+ */
+struct omni_model {
+	struct list_head node;
+	const struct omni_model_ops *ops;
+	const char *name;
+	atomic_t nr_violations;
+	char violations[OMNI_VIOLATIONS_KEPT][160];
+};
+
+/**
+ * omni_model_add() - a model comes to life
+ * @model: @ops and @name set
+ *
+ * Context: may sleep.
+ */
+void omni_model_add(struct omni_model *model);
+
+/**
+ * omni_model_remove() - a model goes
+ * @model: what omni_model_add() had
+ *
+ * Context: may sleep.
+ */
+void omni_model_remove(struct omni_model *model);
+
+/**
+ * omni_violation() - record that the driver broke the specification
+ * @model: the model that noticed
+ * @fmt: what it did, in words
+ *
+ * Context: any.
+ */
+__printf(2, 3) void omni_violation(struct omni_model *model, const char *fmt, ...);
+
+/**
+ * omni_model_check() - fail the test for every violation recorded
+ * @test: the test
+ * @model: the model, whose record is emptied
+ *
+ * Context: may sleep.
+ */
+void omni_model_check(struct kunit *test, struct omni_model *model);
+
+/**
+ * omni_model_violations() - take the record, for tests that expect entries
+ * @model: the model, whose record is emptied
+ *
+ * Return: how many there were.
+ * Context: any.
+ */
+unsigned int omni_model_violations(struct omni_model *model);
+
+/* Helpers (memory.c) */
+
+/**
+ * omni_seed() - the seed of a random program, printed so that it can be replayed
+ * @test: the test
+ * @rnd: receives the generator's state
+ *
+ * The module's parameter ``seed`` replaces the random choice.
+ *
+ * Context: may sleep.
+ */
+void omni_seed(struct kunit *test, struct rnd_state *rnd);
+
+/* A number from 0 to @ceil - 1. */
+static inline u32 omni_below(struct rnd_state *rnd, u32 ceil)
+{
+	return ((u64)prandom_u32_state(rnd) * ceil) >> 32;
+}
+
+/**
+ * omni_counted() - sum of a ledger counter over all CPUs
+ * @what: the counter
+ *
+ * Return: the sum.
+ * Context: any.
+ */
+u64 omni_counted(enum omni_count what);
+
+/**
+ * omni_test_map() - map and end the operation as the kernel does
+ * @domain: the domain
+ * @iova: first byte
+ * @pa: first physical byte
+ * @pgsize: one page size of the domain
+ * @count: pages
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Return: 0 or the error, nothing being undone.
+ * Context: may sleep.
+ */
+int omni_test_map(struct omni_domain *domain, u64 iova, u64 pa, size_t pgsize,
+		  size_t count, int prot);
+
+/**
+ * omni_test_unmap() - unmap and end the operation as the kernel does
+ * @domain: the domain
+ * @iova: first byte
+ * @size: bytes
+ *
+ * Return: bytes unmapped.
+ * Context: may sleep.
+ */
+size_t omni_test_unmap(struct omni_domain *domain, u64 iova, size_t size);
+
+/**
+ * omni_test_device() - a device for the core, with a PCI device made of memory
+ * @test: the test, at whose end it is freed
+ * @unit: its unit
+ * @rid: its requester ID, for which entries are reserved
+ * @ats_depth: as in struct omni_device; 0 for no device TLB
+ * @ats: told when the driver switches the device TLB, or NULL
+ * @arg: handed to @ats
+ *
+ * omni_attach_paging() and the blocked and identity domains' attach_dev work
+ * with the device's @dev. Give a blocked or identity device back: the state
+ * at the end of the test is not changed for it.
+ *
+ * Return: the device; the test ends when there is no memory.
+ * Context: may sleep.
+ */
+struct omni_device *omni_test_device(struct kunit *test, struct omni_unit *unit,
+				     u16 rid, u8 ats_depth,
+				     void (*ats)(void *arg, u16 rid, bool on), void *arg);
+
+/**
+ * omni_test_attach() - attach through the core, as the kernel would
+ * @od: a device of omni_test_device()
+ * @domain: a paging domain, &omni_identity, or NULL for the blocked state
+ *
+ * Return: 0 or -errno.
+ * Context: may sleep.
+ */
+int omni_test_attach(struct omni_device *od, struct omni_domain *domain);
+
+#endif
