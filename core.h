@@ -21,6 +21,7 @@ struct omni_core {
 };
 
 extern struct omni_core omni_core;
+extern struct iommu_domain omni_blocked;
 extern const struct omni_wing vtd_wing;
 extern struct platform_device *omni_anchor;
 

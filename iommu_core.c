@@ -215,7 +215,7 @@ struct omni_domain omni_identity = {
 	},
 };
 
-static struct iommu_domain omni_blocked = {
+struct iommu_domain omni_blocked = {
 	.type = IOMMU_DOMAIN_BLOCKED,
 	.ops = &(const struct iommu_domain_ops) {
 		.attach_dev = omni_attach_blocked,
@@ -477,6 +477,9 @@ static int __init omni_init(void)
 {
 	int i, ret, nr = 0;
 
+#ifdef OMNI_TEST_SKIP_UNMAP_FLUSH
+	pr_warn("this build does not invalidate on unmap: it is for tests only and protects nothing\n");
+#endif
 	ret = omni_check_untrusted();
 	if (ret)
 		return ret;

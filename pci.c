@@ -5,6 +5,7 @@
  */
 #include "include/omniommu.h"
 
+#include <linux/bitfield.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
 #include <linux/slab.h>

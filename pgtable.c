@@ -22,11 +22,15 @@ static void omni_table_account(struct page *page, int nr)
 
 void *omni_table_alloc(const struct omni_pt *pt, gfp_t gfp)
 {
-	struct page *page = alloc_pages_node(pt->nid, gfp | __GFP_ZERO, 0);
-	struct omni_table *table = (struct omni_table *)page;
+	struct omni_table *table;
+	struct page *page;
 
+	if (omni_table_refused())
+		return NULL;
+	page = alloc_pages_node(pt->nid, gfp | __GFP_ZERO, 0);
 	if (!page)
 		return NULL;
+	table = (struct omni_table *)page;
 	omni_table_account(page, 1);
 	INIT_LIST_HEAD(&table->node);
 	atomic_set(&table->leaves, 0);

@@ -65,12 +65,21 @@ static inline void *omni_table_entries(struct omni_table *table)
 	return page_address((struct page *)table);
 }
 
-/* The models of the KUnit module look whether anybody still uses a table. */
+/*
+ * The models of the KUnit module look whether anybody still uses a table, and
+ * its suites refuse memory, or do something in the middle of an allocation.
+ */
 #ifdef OMNI_KUNIT
 void omni_table_freed(const void *entries);
+bool omni_table_refused(void);
 #else
 static inline void omni_table_freed(const void *entries)
 {
+}
+
+static inline bool omni_table_refused(void)
+{
+	return false;
 }
 #endif
 

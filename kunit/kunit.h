@@ -30,6 +30,16 @@
 u64 omni_memory_read(phys_addr_t pa, bool coherent);
 
 /**
+ * omni_memory_read128() - the same for 128 bits read at once
+ * @pa: physical address, aligned to 16
+ * @coherent: the read snoops the CPU's caches
+ *
+ * Return: the 128 bits.
+ * Context: any.
+ */
+u128 omni_memory_read128(phys_addr_t pa, bool coherent);
+
+/**
  * omni_memory_unwritten() - reads so far of lines that were never written back
  *
  * Return: their number, which only grows.
@@ -128,6 +138,24 @@ void omni_model_check(struct kunit *test, struct omni_model *model);
  * Context: any.
  */
 unsigned int omni_model_violations(struct omni_model *model);
+
+/* Samples (memory.c): a look at something at every step a driver takes */
+
+/**
+ * omni_sample_with() - what is called at each write-back and register access
+ * @fn: the function, any context; NULL to end
+ * @arg: handed to @fn
+ *
+ * Context: any; nothing that samples may be running when @fn is set.
+ */
+void omni_sample_with(void (*fn)(void *arg), void *arg);
+
+/**
+ * omni_sample() - a driver took a step
+ *
+ * Context: any.
+ */
+void omni_sample(void);
 
 /* Helpers (memory.c) */
 

@@ -245,7 +245,8 @@ class Cpio:
 
 def _module_files(kernel, name):
     """Paths of a stock module and what it needs, in insertion order; empty if it is built in."""
-    out = subprocess.run(["/sbin/modprobe", "-S", kernel.version, "--show-depends", name],
+    modprobe = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin") or "modprobe"
+    out = subprocess.run([modprobe, "-S", kernel.version, "--show-depends", name],
                          capture_output=True, text=True)
     if out.returncode:
         raise HarnessError(f"modprobe knows no module {name} for {kernel.version}: {out.stderr}")
@@ -587,7 +588,8 @@ class Run:
             self.trouble = "the guest ended without @@DONE"
         if self.boot.after and not self.trouble:
             try:
-                self.verdicts += self.boot.after(self)
+                found = self.boot.after(self)       # may replace self.verdicts
+                self.verdicts += found
             except Exception as e:
                 self.verdicts.append(Verdict(self.boot.name, "host/compare", "FAIL", repr(e)))
         seen = {}
@@ -613,9 +615,10 @@ class Run:
         return [line for line in self.lines if line.strip()][-count:]
 
 
-# QEMU's trace event -> the ledger's name for the command.
+# QEMU's trace event -> the ledger's name for the command. A context command for one device is
+# traced as cc_devices and then, for each device it concerned, as cc_device.
 TRACE_KINDS = [
-    (re.compile(r"vtd_inv_desc_cc_(?:global|domain|device|devices)\b"), "context"),
+    (re.compile(r"vtd_inv_desc_cc_(?:global|domain|devices)\b"), "context"),
     (re.compile(r"vtd_inv_desc_iotlb_global\b"), "iotlb_global"),
     (re.compile(r"vtd_inv_desc_iotlb_domain\b"), "iotlb_domain"),
     (re.compile(r"vtd_inv_desc_iotlb_pages\b"), "iotlb_page"),

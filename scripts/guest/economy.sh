@@ -9,24 +9,36 @@ span()
 {
 	local name=$1
 	shift
-	sleep 1
+	usleep 500000
 	ledger | while read -r key value; do data "ledger/$name/begin/$key $value"; done
 	kmsg "@@MARK $name begin"
-	sleep 1
+	usleep 500000
 	"$@"
-	sleep 1
+	usleep 500000
 	ledger | while read -r key value; do data "ledger/$name/end/$key $value"; done
 	kmsg "@@MARK $name end"
-	sleep 1
+	usleep 500000
 }
 
 vfio_cases() { vfio-edu "$1" 2>&1 | relay; }
 read_disk() { dd if="/dev/$DISK" of=/dev/null bs=1M count=16 iflag=direct 2>/dev/null; }
+virtio_release
 check iommu/up "the driver did not come up" iommu_up
+virtio_return
 disk=$(find_pci $NVME)
 check nvme/bound "no disk appeared" nvme_ready "$disk"
 span nvme-read read_disk
 span nvme-leave unbind "$disk"
+if [ -n "$ATS" ]; then
+	ats_read() { dd if=/dev/vda of=/dev/null bs=1M count=16 iflag=direct 2>/dev/null; }
+	load virtio_blk
+	wait_for 10 [ -b /dev/vda ]
+	# shellcheck disable=SC2086 # one word
+	check economy/ats "no device TLB is in use" ats_on $VIRTIO
+	span ats-read ats_read
+	# shellcheck disable=SC2086
+	span ats-leave unbind $VIRTIO
+fi
 load vfio-pci vfio_iommu_type1
 echo 1 > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts
 span vfio-dma vfio_cases dma-both-ways,unmap-then-dma

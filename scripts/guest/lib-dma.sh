@@ -61,3 +61,16 @@ ats_state()
 	return 1
 }
 ats_on() { local w; w=$(ats_state "$1") && [ $((0x$w & 0x8000)) != 0 ]; }
+
+# The stock kernel binds virtio devices at boot, and what is bound stays on identity: a script
+# that wants them translated lets go of them before the module comes and takes them up after.
+virtio_release()
+{
+	local d
+	VIRTIO=
+	for d in /sys/bus/pci/drivers/virtio-pci/0*; do
+		[ -e "$d" ] && VIRTIO="$VIRTIO $(basename "$d")"
+	done
+	for d in $VIRTIO; do unbind "$d"; done
+}
+virtio_return() { local d; for d in $VIRTIO; do bind virtio-pci "$d"; done; }

@@ -4,7 +4,9 @@
 . /guest/lib-dma.sh
 . /guest/lib-topology.sh
 . /guest/lib-life.sh
+virtio_release
 check iommu/up "the driver did not come up" iommu_up
+virtio_return
 report_topology
 n=0
 for d in /sys/bus/pci/devices/*; do

@@ -83,7 +83,7 @@ static bool sysfs_hex(const char *bdf, const char *attr, unsigned long *v)
  */
 static void find_alias(struct edu *e)
 {
-	char path[160], real[512], *slash;
+	char path[160], real[4096], *slash;
 	unsigned char cfg[256];
 	int fd, pos, n;
 

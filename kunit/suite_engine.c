@@ -1,0 +1,1521 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The page-table engine against an oracle, for every format.
+ *
+ * The oracle keeps runs of leaves in a maple tree and which tables exist in an
+ * array a level. It predicts of each operation what is returned, how many
+ * bytes it covers, which tables it makes and hands over, and after it how many
+ * tables live. Entries are compared with the specification's bits, and where
+ * walks are not snooped with what is in memory, as the unit would read it (N7).
+ */
+#include "engine_formats.h"
+
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/maple_tree.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+#include <linux/xarray.h>
+
+#define ENGINE_ENTRIES	512
+#define ENGINE_LEVELS	5
+#define ENGINE_OPS	100000	/* operations of a random program */
+
+static unsigned int engine_shift(unsigned int level)
+{
+	return 12 + 9 * level;
+}
+
+static u64 engine_step(unsigned int level)
+{
+	return BIT_ULL(engine_shift(level));
+}
+
+/* One operation, to say which one failed. */
+struct engine_op {
+	unsigned long nr;
+	const char *what;
+	u64 iova;
+	u64 pa;
+	u64 size;
+	unsigned int level;
+};
+
+/* Leaves of one size that one map made, or what is left of them. */
+struct engine_run {
+	u64 iova;
+	u64 pa;
+	u64 bits;
+	unsigned int level;
+};
+
+/**
+ * struct engine - a page table, and what it should be
+ * @test: the test
+ * @fmt: the format
+ * @pt: the page table
+ * @live: tables there were before
+ * @unwritten: reads of lines never written back there were before
+ * @gone: tables handed over, not yet freed
+ * @nr_gone: how many
+ * @op: what is being done
+ * @runs: by page number, index of the run plus one
+ * @run: all runs there have been
+ * @nr_runs: how many
+ * @max_runs: room
+ * @tables: which tables exist below the root, a level each
+ * @nr_tables: how many
+ * @bytes: bytes mapped
+ */
+struct engine {
+	struct kunit *test;
+	const struct engine_format *fmt;
+	struct omni_pt pt;
+	long live;
+	unsigned long unwritten;
+	struct list_head gone;
+	unsigned long nr_gone;
+	struct engine_op op;
+	struct maple_tree runs;
+	struct engine_run *run;
+	unsigned int nr_runs;
+	unsigned int max_runs;
+	struct xarray tables[ENGINE_LEVELS];
+	unsigned long nr_tables;
+	u64 bytes;
+};
+
+/**
+ * struct engine_shape - one parameter of every case
+ * @fmt: the format
+ * @top: highest level
+ * @incoherent: table walks are not snooped
+ */
+struct engine_shape {
+	const struct engine_format *fmt;
+	unsigned int top;
+	bool incoherent;
+};
+
+static const void *engine_shapes(const void *prev, char *desc)
+{
+	static struct engine_shape shapes[ARRAY_SIZE(engine_formats) * ENGINE_LEVELS * 2];
+	struct engine_shape *next = (void *)prev;
+	unsigned int i, top, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(engine_formats); i++)
+		for (top = engine_formats[i]->min_top; top <= engine_formats[i]->max_top; top++) {
+			shapes[n++] = (struct engine_shape){ engine_formats[i], top, false };
+			shapes[n++] = (struct engine_shape){ engine_formats[i], top, true };
+		}
+
+	next = next ? next + 1 : shapes;
+	if (next == shapes + n)
+		return NULL;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s-%u-levels-%s", next->fmt->name,
+		 next->top + 1, next->incoherent ? "incoherent" : "coherent");
+	return next;
+}
+
+/* Refusing table memory. The hook runs in the middle of an allocation. */
+
+static struct task_struct *engine_hook_task;
+static bool (*engine_hook)(void);
+
+bool omni_table_refused(void)
+{
+	return READ_ONCE(engine_hook_task) == current && engine_hook();
+}
+
+static void engine_set_hook(bool (*hook)(void))
+{
+	engine_hook = hook;
+	WRITE_ONCE(engine_hook_task, hook ? current : NULL);
+}
+
+/* Failure: the operation, and what is wrong with it */
+
+static noinline __printf(2, 3) void engine_fail(struct engine *e, const char *fmt, ...)
+{
+	char why[160];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	engine_set_hook(NULL);
+	KUNIT_FAIL_AND_ABORT(e->test, "operation %lu, %s iova %llx size %llx pa %llx level %u: %s",
+			     e->op.nr, e->op.what, e->op.iova, e->op.size, e->op.pa,
+			     e->op.level, why);
+}
+
+#define ENGINE_CHECK(e, cond, fmt, ...)				\
+	do {							\
+		if (unlikely(!(cond)))				\
+			engine_fail(e, fmt, ##__VA_ARGS__);	\
+	} while (0)
+
+/* The oracle */
+
+static u64 engine_last(const struct engine *e)
+{
+	return BIT_ULL(engine_shift(e->pt.top + 1)) - 1;
+}
+
+static const struct engine_run *engine_run_of(struct engine *e, void *entry)
+{
+	return entry ? &e->run[xa_to_value(entry) - 1] : NULL;
+}
+
+static const struct engine_run *engine_find(struct engine *e, u64 iova)
+{
+	if (iova > engine_last(e))
+		return NULL;
+	return engine_run_of(e, mtree_load(&e->runs, iova >> 12));
+}
+
+/* The first byte from @iova to @last that is mapped, or @last + 1. */
+static u64 engine_first_mapped(struct engine *e, u64 iova, u64 last)
+{
+	MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
+	void *entry;
+
+	rcu_read_lock();
+	entry = mas_find(&mas, last >> 12);
+	rcu_read_unlock();
+	return entry ? max(iova, (u64)mas.index << 12) : last + 1;
+}
+
+/* Where an unmap from @iova to @last ends: the first byte it leaves. */
+static u64 engine_unmap_end(struct engine *e, u64 iova, u64 last)
+{
+	u64 at = iova;
+
+	while (at <= last) {
+		MA_STATE(mas, &e->runs, at >> 12, at >> 12);
+		const struct engine_run *run;
+		u64 run_last, step;
+
+		rcu_read_lock();
+		run = engine_run_of(e, mas_walk(&mas));
+		rcu_read_unlock();
+		if (!run)
+			break;
+		step = engine_step(run->level);
+		if (!IS_ALIGNED(at, step))
+			break;
+		run_last = ((u64)mas.last << 12) | 0xfff;
+		at = min(run_last, last | (step - 1)) + 1;
+	}
+	return at;
+}
+
+static void engine_remember(struct engine *e, u64 iova, u64 size, void *entry)
+{
+	int ret = mtree_store_range(&e->runs, iova >> 12, (iova + size - 1) >> 12, entry,
+				    GFP_KERNEL);
+
+	KUNIT_ASSERT_EQ(e->test, ret, 0);
+}
+
+/* Tables at @level that translate something of the range exist from now on. */
+static void engine_tables_add(struct engine *e, unsigned int level, u64 iova, u64 size)
+{
+	unsigned int shift = engine_shift(level + 1);
+	unsigned long i;
+
+	for (i = iova >> shift; i <= (iova + size - 1) >> shift; i++) {
+		if (xa_load(&e->tables[level], i))
+			continue;
+		KUNIT_ASSERT_FALSE(e->test, xa_err(xa_store(&e->tables[level], i, xa_mk_value(1),
+							    GFP_KERNEL)));
+		e->nr_tables++;
+	}
+}
+
+/* Tables below @level that translate nothing but the range are gone. */
+static unsigned int engine_tables_drop(struct engine *e, unsigned int level, u64 iova, u64 last)
+{
+	unsigned int n = 0, l;
+
+	for (l = 0; l < level; l++) {
+		u64 span = engine_step(l + 1);
+		u64 first = round_up(iova, span);
+		unsigned long i;
+		void *entry;
+
+		if (last < span - 1 || first > last - (span - 1))
+			continue;
+		xa_for_each_range(&e->tables[l], i, entry, first / span, (last + 1) / span - 1) {
+			xa_erase(&e->tables[l], i);
+			n++;
+		}
+	}
+	e->nr_tables -= n;
+	return n;
+}
+
+static void engine_check_live(struct engine *e)
+{
+	long live = omni_tables_live() - e->live;
+
+	ENGINE_CHECK(e, live == (long)(1 + e->nr_tables + e->nr_gone),
+		     "%ld tables live, not the root, %lu below it and %lu handed over",
+		     live, e->nr_tables, e->nr_gone);
+}
+
+/* Looking at the page table as the hardware does */
+
+static u64 engine_read(const struct engine *e, const __le64 *entry, bool memory)
+{
+	return memory ? omni_memory_read(virt_to_phys((void *)entry), false) :
+			le64_to_cpu(READ_ONCE(*entry));
+}
+
+static __le64 *engine_entry(__le64 *table, u64 iova, unsigned int level)
+{
+	return &table[(iova >> engine_shift(level)) % ENGINE_ENTRIES];
+}
+
+/* The entry that ends the walk for @iova, and its level. */
+static u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *level)
+{
+	const struct engine_format *fmt = e->fmt;
+	__le64 *table = e->pt.root;
+	unsigned int l = e->pt.top;
+
+	for (;; l--) {
+		u64 entry = engine_read(e, engine_entry(table, iova, l), memory);
+
+		*level = l;
+		if (!fmt->present(entry) || fmt->is_leaf(entry, l))
+			return entry;
+		/* In memory the bit may stay: the hardware ignores it. */
+		if (memory)
+			entry &= ~fmt->pending;
+		ENGINE_CHECK(e, entry == fmt->table(fmt->pa(entry)),
+			     "the entry at level %u for %llx is %llx", l, iova, entry);
+		table = phys_to_virt(fmt->pa(entry));
+	}
+}
+
+/* Is one address what the oracle says, to the engine and to the hardware? */
+static void engine_probe(struct engine *e, u64 iova)
+{
+	const struct engine_run *run = engine_find(e, iova);
+	phys_addr_t pa = e->fmt->iova_to_phys(&e->pt, iova);
+	unsigned int level;
+	u64 entry, want = 0;
+
+	ENGINE_CHECK(e, pa == (run ? run->pa + (iova - run->iova) : 0),
+		     "%llx translates to %llx", iova, pa);
+	if (iova > engine_last(e))
+		return;
+	entry = engine_walk(e, iova, e->pt.incoherent, &level);
+	if (run) {
+		u64 leaf = ALIGN_DOWN(iova, engine_step(run->level));
+
+		want = e->fmt->leaf(run->pa + (leaf - run->iova), run->level,
+				    run->bits | e->pt.leaf_bits);
+		ENGINE_CHECK(e, level == run->level, "the leaf for %llx is at level %u",
+			     iova, level);
+	}
+	ENGINE_CHECK(e, entry == want, "the entry for %llx is %llx, not %llx",
+		     iova, entry, want);
+}
+
+/**
+ * struct engine_sum - what a walk over all entries finds
+ * @run: the run the last leaf was in
+ * @run_first: its first byte
+ * @run_last: its last byte
+ * @tables: tables below the root
+ * @bytes: bytes mapped
+ */
+struct engine_sum {
+	const struct engine_run *run;
+	u64 run_first;
+	u64 run_last;
+	unsigned long tables;
+	u64 bytes;
+};
+
+static void engine_check_leaf(struct engine *e, struct engine_sum *sum, u64 entry, u64 iova,
+			      unsigned int level)
+{
+	const struct engine_run *run = sum->run;
+
+	if (!run || iova < sum->run_first || iova > sum->run_last) {
+		MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
+
+		rcu_read_lock();
+		run = engine_run_of(e, mas_walk(&mas));
+		rcu_read_unlock();
+		ENGINE_CHECK(e, run, "a leaf %llx for %llx, where nothing is mapped", entry, iova);
+		sum->run = run;
+		sum->run_first = (u64)mas.index << 12;
+		sum->run_last = ((u64)mas.last << 12) | 0xfff;
+	}
+	ENGINE_CHECK(e, level == run->level &&
+		     entry == e->fmt->leaf(run->pa + (iova - run->iova), level,
+					   run->bits | e->pt.leaf_bits),
+		     "the leaf for %llx is %llx at level %u", iova, entry, level);
+	sum->bytes += engine_step(level);
+}
+
+static void engine_check_table(struct engine *e, struct engine_sum *sum, __le64 *table,
+			       unsigned int level, u64 iova)
+{
+	unsigned int i, leaves = 0, tables = 0;
+
+	for (i = 0; i < ENGINE_ENTRIES; i++, iova += engine_step(level)) {
+		u64 entry = engine_read(e, &table[i], false);
+
+		if (e->pt.incoherent) {
+			u64 memory = engine_read(e, &table[i], true);
+
+			if (e->fmt->present(entry) && !e->fmt->is_leaf(entry, level))
+				memory &= ~e->fmt->pending;
+			ENGINE_CHECK(e, memory == entry,
+				     "memory has %llx, not %llx for %llx at level %u",
+				     memory, entry, iova, level);
+		}
+		if (!entry)
+			continue;
+		ENGINE_CHECK(e, e->fmt->present(entry), "an odd entry %llx for %llx", entry, iova);
+		if (e->fmt->is_leaf(entry, level)) {
+			engine_check_leaf(e, sum, entry, iova, level);
+			leaves++;
+			continue;
+		}
+		ENGINE_CHECK(e, entry == e->fmt->table(e->fmt->pa(entry)),
+			     "the entry at level %u for %llx is %llx", level, iova, entry);
+		ENGINE_CHECK(e, xa_load(&e->tables[level - 1], iova >> engine_shift(level)),
+			     "a table at level %u for %llx that should not be",
+			     level - 1, iova);
+		engine_check_table(e, sum, phys_to_virt(e->fmt->pa(entry)), level - 1, iova);
+		tables++;
+		sum->tables++;
+	}
+	ENGINE_CHECK(e, atomic_read(&omni_table(table)->leaves) == leaves &&
+		     atomic_read(&omni_table(table)->tables) == tables,
+		     "a table at level %u counts %d leaves, %d tables; has %u, %u", level,
+		     atomic_read(&omni_table(table)->leaves),
+		     atomic_read(&omni_table(table)->tables), leaves, tables);
+}
+
+/* Every entry of every table. */
+static void engine_check_all(struct engine *e)
+{
+	struct engine_sum sum = { };
+
+	engine_check_table(e, &sum, e->pt.root, e->pt.top, 0);
+	ENGINE_CHECK(e, sum.tables == e->nr_tables, "%lu tables below the root, not %lu",
+		     sum.tables, e->nr_tables);
+	ENGINE_CHECK(e, sum.bytes == e->bytes, "%llx bytes mapped, not %llx",
+		     sum.bytes, e->bytes);
+	ENGINE_CHECK(e, e->fmt->empty(&e->pt) == !e->bytes, "empty() is wrong");
+	engine_check_live(e);
+}
+
+/* Operations */
+
+static void engine_op(struct engine *e, const char *what, u64 iova, u64 size, u64 pa,
+		      unsigned int level)
+{
+	e->op = (struct engine_op){ e->op.nr + 1, what, iova, pa, size, level };
+}
+
+static bool engine_in_range(u64 first, u64 size, u64 last)
+{
+	u64 end;
+
+	return size && !check_add_overflow(first, size - 1, &end) && end <= last;
+}
+
+/* Map, and compare all that can be with the oracle. Returns what map did. */
+static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count,
+		      u64 bits)
+{
+	u64 step = engine_step(level), size = count * step, want_mapped = size;
+	unsigned int nr_replaced = 0, want_replaced = 0;
+	int ret, want = OMNI_FLUSH_ADDED;
+	size_t mapped = 0xdead;
+	struct omni_table *table;
+	LIST_HEAD(replaced);
+
+	engine_op(e, "map", iova, size, pa, level);
+	if (!engine_in_range(iova, size, engine_last(e)) ||
+	    !engine_in_range(pa, size, e->fmt->pa_last)) {
+		want = -ERANGE;
+		want_mapped = 0;
+	} else {
+		want_mapped = engine_first_mapped(e, iova, iova + size - 1) - iova;
+		if (want_mapped < size)
+			want = -EEXIST;
+		want_mapped = ALIGN_DOWN(want_mapped, step);
+	}
+
+	ret = e->fmt->map(&e->pt, iova, pa, level, count, bits, GFP_KERNEL, &mapped, &replaced);
+
+	if (want_mapped) {
+		want_replaced = engine_tables_drop(e, level, iova, iova + want_mapped - 1);
+		if (want_replaced && want >= 0)
+			want = OMNI_FLUSH_MODIFIED;
+	}
+	ENGINE_CHECK(e, ret == want, "%d returned, not %d", ret, want);
+	ENGINE_CHECK(e, mapped == want_mapped, "%zx bytes mapped, not %llx", mapped, want_mapped);
+	list_for_each_entry(table, &replaced, node) {
+		nr_replaced++;
+		ENGINE_CHECK(e, table->base - iova < mapped && IS_ALIGNED(table->base, step),
+			     "a replaced table belongs to %lx", table->base);
+	}
+	ENGINE_CHECK(e, nr_replaced == want_replaced, "%u tables replaced, not %u",
+		     nr_replaced, want_replaced);
+	list_splice_tail(&replaced, &e->gone);
+	e->nr_gone += nr_replaced;
+
+	if (mapped) {
+		unsigned int l;
+
+		KUNIT_ASSERT_LT(e->test, e->nr_runs, e->max_runs);
+		e->run[e->nr_runs++] = (struct engine_run){ iova, pa, bits, level };
+		engine_remember(e, iova, mapped, xa_mk_value(e->nr_runs));
+		for (l = level; l < e->pt.top; l++)
+			engine_tables_add(e, l, iova, mapped);
+		e->bytes += mapped;
+		engine_probe(e, iova);
+		engine_probe(e, iova + mapped - 1);
+	}
+	engine_check_live(e);
+	return ret;
+}
+
+/* Unmap, and compare all that can be with the oracle. Returns the bytes. */
+static u64 engine_unmap(struct engine *e, u64 iova, u64 size)
+{
+	unsigned int nr_tables = 0, want_tables = 0;
+	u64 got, want = 0, last = iova + size - 1;
+	struct omni_table *table;
+	LIST_HEAD(tables);
+
+	engine_op(e, "unmap", iova, size, 0, 0);
+	if (engine_in_range(iova, size, engine_last(e)))
+		want = engine_unmap_end(e, iova, last) - iova;
+
+	got = e->fmt->unmap(&e->pt, iova, size, &tables);
+
+	ENGINE_CHECK(e, got == want, "%llx bytes unmapped, not %llx", got, want);
+	list_for_each_entry(table, &tables, node)
+		nr_tables++;
+	if (got) {
+		/* A table goes only when the unmap owns all of its range. */
+		want_tables = engine_tables_drop(e, e->pt.top, iova, min(last, iova + got - 1));
+		engine_remember(e, iova, got, NULL);
+		e->bytes -= got;
+		engine_probe(e, iova);
+		engine_probe(e, iova + got - 1);
+	}
+	ENGINE_CHECK(e, nr_tables == want_tables, "%u tables handed over, not %u",
+		     nr_tables, want_tables);
+	list_splice_tail(&tables, &e->gone);
+	e->nr_gone += nr_tables;
+	engine_check_live(e);
+	return got;
+}
+
+/* The flush is over: tables handed over are freed. */
+static void engine_sync(struct engine *e)
+{
+	omni_tables_free(&e->gone);
+	e->nr_gone = 0;
+}
+
+static void engine_drop(void *data)
+{
+	struct engine *e = data;
+	unsigned int l;
+
+	engine_set_hook(NULL);
+	mtree_destroy(&e->runs);
+	for (l = 0; l < ENGINE_LEVELS; l++)
+		xa_destroy(&e->tables[l]);
+	vfree(e->run);
+}
+
+static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
+{
+	const struct engine_shape *shape = test->param_value;
+	struct engine *e = kunit_kzalloc(test, sizeof(*e), GFP_KERNEL);
+	unsigned int l;
+
+	KUNIT_ASSERT_NOT_NULL(test, e);
+	omni_memory_forget();
+	e->test = test;
+	e->fmt = shape->fmt;
+	e->live = omni_tables_live();
+	e->unwritten = omni_memory_unwritten();
+	e->op.what = "init";
+	INIT_LIST_HEAD(&e->gone);
+	mt_init(&e->runs);
+	for (l = 0; l < ENGINE_LEVELS; l++)
+		xa_init(&e->tables[l]);
+	e->max_runs = max_runs;
+	e->run = vmalloc_array(max_runs, sizeof(*e->run));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, engine_drop, e));
+	KUNIT_ASSERT_NOT_NULL(test, e->run);
+
+	e->pt = (struct omni_pt) {
+		.top = shape->top,
+		.last = BIT_ULL(engine_shift(shape->top + 1)) - 1,
+		.pa_last = shape->fmt->pa_last,
+		.incoherent = shape->incoherent,
+		.nid = NUMA_NO_NODE,
+	};
+	KUNIT_ASSERT_EQ(test, 0, e->fmt->init(&e->pt));
+	engine_check_all(e);
+	return e;
+}
+
+/* Take all apart; the leak counter is where it was. */
+static void engine_end(struct engine *e)
+{
+	struct omni_table *table;
+	unsigned long n = 0;
+	LIST_HEAD(tables);
+
+	engine_check_all(e);
+	engine_op(e, "fini", 0, 0, 0, 0);
+	engine_sync(e);
+	e->fmt->fini(&e->pt, &tables);
+	list_for_each_entry(table, &tables, node)
+		n++;
+	ENGINE_CHECK(e, n == e->nr_tables + 1, "%lu tables taken apart, not %lu",
+		     n, e->nr_tables + 1);
+	omni_tables_free(&tables);
+	ENGINE_CHECK(e, omni_tables_live() == e->live, "%ld tables leaked",
+		     omni_tables_live() - e->live);
+	ENGINE_CHECK(e, omni_memory_unwritten() == e->unwritten,
+		     "%lu reads of lines that were never written back",
+		     omni_memory_unwritten() - e->unwritten);
+}
+
+/* Map where nothing is in the way. */
+static void engine_add(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count)
+{
+	int ret = engine_map(e, iova, pa, level, count, e->fmt->perms[2]);
+
+	ENGINE_CHECK(e, ret > 0, "refused with %d", ret);
+}
+
+static bool engine_has_level(const struct engine *e, unsigned int level)
+{
+	return level <= e->pt.top && e->fmt->leaf_levels & BIT(level);
+}
+
+/* The smallest and the largest level that leaves may be at. */
+static unsigned int engine_leaf_max(const struct engine *e)
+{
+	return min_t(unsigned int, fls(e->fmt->leaf_levels) - 1, e->pt.top);
+}
+
+/* Cases */
+
+/*
+ * Every leaf size with every permission at the first and the last address and
+ * on both sides of every boundary between tables.
+ */
+static void engine_every_level_at_every_edge(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 1024);
+	unsigned int level, edge, perm, snoop;
+
+	for (snoop = 0; snoop < 2; snoop++) {
+		e->pt.leaf_bits = snoop ? e->fmt->leaf_bits : 0;
+		for (level = 0; level <= e->pt.top; level++) {
+			u64 step = engine_step(level);
+
+			if (!engine_has_level(e, level))
+				continue;
+			for (edge = level + 1; edge <= e->pt.top + 1; edge++) {
+				u64 at[] = { engine_step(edge) - step, engine_step(edge), 0 };
+				/* The highest physical address too. */
+				u64 pa[] = { e->fmt->pa_last + 1 - step, step, 3 * step };
+				unsigned int i;
+
+				for (i = 0; i < ARRAY_SIZE(at); i++) {
+					perm = (i + edge) % 3;
+					if (at[i] > engine_last(e))
+						continue;
+					KUNIT_ASSERT_EQ(test, OMNI_FLUSH_ADDED,
+							engine_map(e, at[i], pa[i], level, 1,
+								   e->fmt->perms[perm]));
+					engine_probe(e, at[i] + step / 2);
+					engine_probe(e, at[i] - 1);
+					engine_probe(e, at[i] + step);
+				}
+				engine_check_all(e);
+				for (i = 0; i < ARRAY_SIZE(at); i++)
+					if (at[i] <= engine_last(e))
+						KUNIT_ASSERT_EQ(test, step,
+								engine_unmap(e, at[i], step));
+			}
+		}
+	}
+	engine_end(e);
+}
+
+/* Numbers of pages around the size of a table, from every kind of start. */
+static void engine_counts_across_tables(struct kunit *test)
+{
+	static const unsigned int counts[] = { 1, 2, 7, 8, 9, 511, 512, 513, 1023, 1024, 1025, 1537 };
+	static const unsigned int starts[] = { 0, 1, 255, 510, 511 };
+	struct engine *e = engine_begin(test, 1024);
+	unsigned int level, s, c;
+
+	for (level = 0; level <= e->pt.top; level++) {
+		u64 step = engine_step(level);
+
+		if (!engine_has_level(e, level))
+			continue;
+		for (s = 0; s < ARRAY_SIZE(starts); s++) {
+			for (c = 0; c < ARRAY_SIZE(counts); c++) {
+				u64 iova = starts[s] * step, size = counts[c] * step;
+
+				if (iova + size - 1 > engine_last(e))
+					continue;
+				engine_add(e, iova, 5 * step, level, counts[c]);
+				engine_probe(e, iova + size);
+				engine_probe(e, iova + size / 2);
+				KUNIT_ASSERT_EQ(test, size, engine_unmap(e, iova, size));
+				engine_sync(e);
+			}
+		}
+	}
+	engine_end(e);
+}
+
+/* A whole address space of the largest leaves, and none left (three and four levels). */
+static void engine_whole_address_space(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 8);
+	unsigned int level = engine_leaf_max(e), below = e->pt.top - level;
+	u64 size = engine_last(e) + 1;
+
+	if (below > 1) {
+		/* One level less is enough of it, at the end of the address space. */
+		size = engine_step(level + 2);
+		below = 1;
+	}
+	engine_add(e, engine_last(e) + 1 - size, 0, level, size / engine_step(level));
+	engine_check_all(e);
+	KUNIT_ASSERT_EQ(test, size, engine_unmap(e, engine_last(e) + 1 - size, size));
+	/* What hangs from an entry that the unmap covers goes in one piece. */
+	KUNIT_EXPECT_EQ(test, e->nr_gone, e->pt.top == level ? 0 :
+			size == engine_last(e) + 1 ? ENGINE_ENTRIES : ENGINE_ENTRIES + 1);
+	engine_end(e);
+}
+
+/* Every other page: an unmap ends at the first hole. */
+static void engine_l5_unmap_ends_at_a_hole(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 4096);
+	unsigned int level, i;
+
+	for (level = 0; level <= engine_leaf_max(e); level++) {
+		u64 step = engine_step(level), base = engine_step(level + 1) - 8 * step;
+
+		if (!engine_has_level(e, level) || base + 16 * step - 1 > engine_last(e))
+			continue;
+		for (i = 0; i < 16; i += 2)
+			engine_add(e, base + i * step, i * step, level, 1);
+		engine_check_all(e);
+		/* Nothing there, something after it. */
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, base + step, step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, base + step, 4 * step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, base - step, 16 * step));
+		/* Something there, then a hole. */
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, base, 16 * step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, base, 16 * step));
+		for (i = 0; i < 16; i++)
+			KUNIT_EXPECT_EQ(test, i && i % 2 == 0 ? step : 0,
+					engine_unmap(e, base + i * step, step));
+		KUNIT_EXPECT_TRUE(test, e->fmt->empty(&e->pt));
+		engine_check_all(e);
+	}
+	engine_end(e);
+}
+
+/* L5: a map over what is mapped says so, and changes nothing of it. */
+static void engine_l5_overlap_changes_nothing(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 4096);
+	unsigned int there, level;
+
+	for (there = 0; there <= engine_leaf_max(e); there++) {
+		u64 span = engine_step(engine_leaf_max(e));
+		u64 at = span + (there < engine_leaf_max(e) ? engine_step(there) : 0);
+
+		if (!engine_has_level(e, there) || 4 * span - 1 > engine_last(e))
+			continue;
+		engine_add(e, at, 0x77 * engine_step(there), there, 1);
+		for (level = 0; level <= engine_leaf_max(e); level++) {
+			u64 step = engine_step(level), first = ALIGN_DOWN(at, step);
+			u64 before = first - 2 * step;
+
+			if (!engine_has_level(e, level))
+				continue;
+			/* Exactly there; the last byte's page; from before; around it. */
+			KUNIT_EXPECT_EQ(test, -EEXIST,
+					engine_map(e, first, 0, level, 1, e->fmt->perms[0]));
+			KUNIT_EXPECT_EQ(test, -EEXIST,
+					engine_map(e, ALIGN_DOWN(at + engine_step(there) - 1, step),
+						   0, level, 1, e->fmt->perms[0]));
+			KUNIT_EXPECT_EQ(test, -EEXIST,
+					engine_map(e, before, 0, level, 3, e->fmt->perms[0]));
+			/* The two pages before it were mapped, as `mapped` says. */
+			KUNIT_EXPECT_EQ(test, 2 * step, engine_unmap(e, before, 2 * step));
+			KUNIT_EXPECT_EQ(test, -EEXIST,
+					engine_map(e, before, 0, level, 1024, e->fmt->perms[0]));
+			KUNIT_EXPECT_EQ(test, 2 * step, engine_unmap(e, before, 2 * step));
+			engine_check_all(e);
+		}
+		KUNIT_EXPECT_EQ(test, engine_step(there), engine_unmap(e, at, engine_step(there)));
+		engine_sync(e);
+	}
+	engine_end(e);
+}
+
+/* L5: addresses outside of the table and of what an entry can hold. */
+static void engine_l5_out_of_range(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 64);
+	u64 last = engine_last(e), pa_last = e->fmt->pa_last, bits = e->fmt->perms[2];
+	unsigned int level;
+
+	for (level = 0; level <= engine_leaf_max(e); level++) {
+		u64 step = engine_step(level);
+
+		if (!engine_has_level(e, level))
+			continue;
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, last + 1, 0, level, 1, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, last + 1 - step, 0, level, 2, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, 1ULL << 63, 0, level, 1, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, -step, 0, level, 1, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, -step, 0, level, 2, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, 0, pa_last + 1, level, 1, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE,
+				engine_map(e, 0, pa_last + 1 - step, level, 2, bits));
+		KUNIT_EXPECT_EQ(test, -ERANGE, engine_map(e, 0, -step, level, 2, bits));
+
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, last + 1, step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, 1ULL << 63, step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, -step, step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, -step, 2 * step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, 0, 0));
+
+		/* An unmap that runs out of the address space takes nothing of it. */
+		engine_add(e, last + 1 - step, pa_last + 1 - step, level, 1);
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, last + 1 - step, 2 * step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, last + 1 - step, -1ULL));
+		engine_probe(e, last);
+		engine_probe(e, last + 1);
+		engine_probe(e, -1ULL);
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, last + 1 - step, step));
+	}
+	engine_end(e);
+}
+
+/* An unmap cuts no leaf: one it begins in stays, one it ends in goes. */
+static void engine_unmap_cuts_no_leaf(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 256);
+	unsigned int level;
+
+	for (level = 1; level <= engine_leaf_max(e); level++) {
+		u64 step = engine_step(level), at = 2 * step;
+
+		if (!engine_has_level(e, level))
+			continue;
+		engine_add(e, at, 7 * step, level, 2);
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, at + SZ_4K, SZ_4K));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, at + SZ_4K, 2 * step));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, at + step - SZ_4K, SZ_4K));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, at + step / 2, step));
+		/* It ends inside of the first, then inside of the second. */
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, at, SZ_4K));
+		engine_add(e, at, 7 * step, level, 1);
+		KUNIT_EXPECT_EQ(test, 2 * step, engine_unmap(e, at, step + SZ_4K));
+		KUNIT_EXPECT_TRUE(test, e->fmt->empty(&e->pt));
+	}
+	engine_end(e);
+}
+
+/* At every level: a table is unlinked by the unmap of all of it, and only by that. */
+static void engine_unlink_full_and_partial(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 4096);
+	unsigned int level;
+
+	for (level = 0; level <= engine_leaf_max(e); level++) {
+		u64 step = engine_step(level), span = engine_step(level + 1), at = span;
+
+		if (!engine_has_level(e, level) || level == e->pt.top)
+			continue;
+		/* All but the first, the first; all but the last, the last: it stays. */
+		engine_add(e, at, 0, level, ENGINE_ENTRIES);
+		engine_unmap(e, at + step, span - step);
+		engine_unmap(e, at, step);
+		engine_add(e, at, 0, level, ENGINE_ENTRIES);
+		engine_unmap(e, at, span - step);
+		engine_unmap(e, at + span - step, step);
+		KUNIT_EXPECT_EQ(test, 0, e->nr_gone);
+
+		/* A hole at the end, in the middle, at the start. */
+		engine_add(e, at, 0, level, ENGINE_ENTRIES - 1);
+		KUNIT_EXPECT_EQ(test, span - step, engine_unmap(e, at, span));
+		engine_add(e, at, 0, level, 200);
+		engine_add(e, at + 201 * step, 0, level, ENGINE_ENTRIES - 201);
+		KUNIT_EXPECT_EQ(test, 200 * step, engine_unmap(e, at, span));
+		engine_add(e, at, 0, level, 201);
+		KUNIT_EXPECT_EQ(test, 0, e->nr_gone);
+
+		/* Full, exactly covered. */
+		KUNIT_EXPECT_EQ(test, span, engine_unmap(e, at, span));
+		KUNIT_EXPECT_EQ(test, 1, e->nr_gone);
+		engine_sync(e);
+
+		/* Covered from before its start to after its end. */
+		engine_add(e, at - step, 0, level, ENGINE_ENTRIES + 2);
+		KUNIT_EXPECT_EQ(test, span + 2 * step,
+				engine_unmap(e, at - step, span + 2 * step));
+		KUNIT_EXPECT_EQ(test, 1, e->nr_gone);
+		engine_sync(e);
+
+		/* Mixed with a full table of the level below. */
+		if (level && engine_has_level(e, level - 1)) {
+			engine_add(e, at, 0, level - 1, ENGINE_ENTRIES);
+			engine_add(e, at + step, 0, level, ENGINE_ENTRIES - 1);
+			KUNIT_EXPECT_EQ(test, span, engine_unmap(e, at, span));
+			KUNIT_EXPECT_EQ(test, 2, e->nr_gone);
+			engine_sync(e);
+			/* The last entry's table has one hole, at its end. */
+			engine_add(e, at, 0, level, ENGINE_ENTRIES - 1);
+			engine_add(e, at + span - step, 0, level - 1, ENGINE_ENTRIES - 1);
+			KUNIT_EXPECT_EQ(test, span - engine_step(level - 1),
+					engine_unmap(e, at, span));
+			KUNIT_EXPECT_EQ(test, 0, e->nr_gone);
+		}
+		engine_check_all(e);
+	}
+	engine_end(e);
+}
+
+/* F1: a leaf takes the place of empty tables, is then "modified", and hands them over. */
+static void engine_f1_leaf_replaces_empty_tables(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 4096);
+	u64 bits = e->fmt->perms[2];
+	unsigned int level, i;
+
+	for (level = 1; level <= engine_leaf_max(e); level++) {
+		u64 step = engine_step(level), at = 4 * step;
+
+		if (!engine_has_level(e, level))
+			continue;
+		/* A path of empty tables down to level 0, then two of them side by side. */
+		engine_add(e, at, 0, 0, 1);
+		KUNIT_EXPECT_EQ(test, -EEXIST, engine_map(e, at, 0, level, 1, bits));
+		engine_unmap(e, at, SZ_4K);
+		KUNIT_EXPECT_EQ(test, OMNI_FLUSH_MODIFIED, engine_map(e, at, 0, level, 1, bits));
+		KUNIT_EXPECT_EQ(test, level, e->nr_gone);
+		engine_sync(e);
+		engine_unmap(e, at, step);
+
+		engine_add(e, at + step - SZ_4K, 0, 0, 2);
+		engine_unmap(e, at + step - SZ_4K, SZ_8K);
+		KUNIT_EXPECT_EQ(test, OMNI_FLUSH_MODIFIED,
+				engine_map(e, at - step, 0, level, 4, bits));
+		KUNIT_EXPECT_EQ(test, 2 * level, e->nr_gone);
+		engine_sync(e);
+		engine_check_all(e);
+		/* Nothing replaced: no more than added. */
+		engine_unmap(e, at - step, 4 * step);
+		KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
+				engine_map(e, at - step, 0, level, 4, bits));
+		engine_unmap(e, at - step, 4 * step);
+
+		/* The second of two is in use: the first is replaced all the same. */
+		engine_add(e, at, 0, 0, 1);
+		engine_add(e, at + 2 * step - SZ_4K, 0, 0, 1);
+		engine_unmap(e, at, SZ_4K);
+		KUNIT_EXPECT_EQ(test, -EEXIST, engine_map(e, at, 0, level, 2, bits));
+		KUNIT_EXPECT_EQ(test, level, e->nr_gone);
+		engine_sync(e);
+		engine_check_all(e);
+		engine_unmap(e, at, step);
+		engine_unmap(e, at + 2 * step - SZ_4K, SZ_4K);
+
+		/* Every entry of a table has an empty one below. */
+		if (level > 1) {
+			for (i = 0; i < ENGINE_ENTRIES; i++)
+				engine_add(e, at + i * engine_step(level - 1), 0, 0, 1);
+			for (i = 0; i < ENGINE_ENTRIES; i++)
+				engine_unmap(e, at + i * engine_step(level - 1), SZ_4K);
+			KUNIT_EXPECT_EQ(test, 0, e->nr_gone);
+			KUNIT_EXPECT_EQ(test, OMNI_FLUSH_MODIFIED,
+					engine_map(e, at, 0, level, 1, bits));
+			engine_sync(e);
+			engine_unmap(e, at, step);
+		}
+	}
+	engine_end(e);
+}
+
+/* Changing a permission is an unmap and a map; the new one holds, alone. */
+static void engine_permission(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 256);
+	unsigned int level, old, new, l;
+
+	for (level = 0; level <= engine_leaf_max(e); level++) {
+		u64 step = engine_step(level), at = 3 * step;
+
+		if (!engine_has_level(e, level))
+			continue;
+		for (old = 0; old < 3; old++)
+			for (new = 0; new < 3; new++) {
+				u64 entry;
+
+				KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
+						engine_map(e, at, step, level, 2, e->fmt->perms[old]));
+				engine_unmap(e, at, step);
+				KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
+						engine_map(e, at, step, level, 1, e->fmt->perms[new]));
+				entry = engine_walk(e, at, e->pt.incoherent, &l);
+				KUNIT_EXPECT_EQ(test, entry & e->fmt->perms[2], e->fmt->perms[new]);
+				entry = engine_walk(e, at + step, e->pt.incoherent, &l);
+				KUNIT_EXPECT_EQ(test, entry & e->fmt->perms[2], e->fmt->perms[old]);
+				engine_unmap(e, at, 2 * step);
+			}
+	}
+	engine_end(e);
+}
+
+/* N7: each changed line is written back once, and none where walks are snooped. */
+static void engine_n7_lines_written_back(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 64);
+	unsigned int page = PAGE_SIZE / 64, top = e->pt.top, once = e->pt.incoherent;
+	unsigned long seen;
+
+#define EXPECT_CLEANED(n, what)						\
+	do {								\
+		seen = omni_memory_cleaned();				\
+		what;							\
+		seen = omni_memory_cleaned() - seen;			\
+		KUNIT_EXPECT_EQ_MSG(test, seen, (n) * once, #what);	\
+	} while (0)
+
+	/* New tables whole, the lines that link them, the leaf's. */
+	EXPECT_CLEANED(top * (page + 1) + 1, engine_add(e, 0, 0, 0, 1));
+	EXPECT_CLEANED(1, engine_add(e, 1 * SZ_4K, 0, 0, 7));
+	EXPECT_CLEANED(2, engine_add(e, 12 * SZ_4K, 0, 0, 8));
+	EXPECT_CLEANED(1, engine_unmap(e, 0, SZ_4K));
+	EXPECT_CLEANED(1, engine_unmap(e, 1 * SZ_4K, 7 * SZ_4K));
+	EXPECT_CLEANED(2, engine_unmap(e, 12 * SZ_4K, 8 * SZ_4K));
+	EXPECT_CLEANED(0, engine_unmap(e, 0, SZ_4K));
+	EXPECT_CLEANED(page, engine_add(e, 0, 0, 0, ENGINE_ENTRIES));
+	/* A table that is unlinked is left as it is. */
+	EXPECT_CLEANED(1, engine_unmap(e, 0, ENGINE_ENTRIES * SZ_4K));
+	if (engine_has_level(e, 1)) {
+		EXPECT_CLEANED(page + 1 + 1, engine_add(e, 0, 0, 0, 1));
+		EXPECT_CLEANED(1, engine_unmap(e, 0, SZ_4K));
+		/* So is one that is replaced. */
+		EXPECT_CLEANED(2, engine_map(e, 0, 0, 1, 16, e->fmt->perms[2]));
+		EXPECT_CLEANED(2, engine_unmap(e, 0, 16 * SZ_2M));
+	}
+#undef EXPECT_CLEANED
+	engine_end(e);
+}
+
+/* Races, played out in one thread. */
+
+static struct engine *engine_raced;
+static u64 engine_raced_iova;
+
+/* Somebody else maps the neighbour while a table is being allocated. */
+static bool engine_race(void)
+{
+	struct engine *e = engine_raced;
+	struct engine_op op = e->op;
+
+	engine_set_hook(NULL);
+	engine_add(e, engine_raced_iova, 9 * SZ_4K, 0, 1);
+	e->op = op;
+	return false;
+}
+
+/* The table is installed by somebody else in the moment it is allocated. */
+static void engine_lost_race_for_a_table(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 256);
+	unsigned int level;
+
+	engine_raced = e;
+	for (level = 1; level <= e->pt.top; level++) {
+		u64 at = engine_step(level);
+
+		/* What is won or lost is the table below the entry at @level. */
+		if (level < e->pt.top) {
+			engine_add(e, at - SZ_4K, 0, 0, 1);
+			engine_add(e, at + engine_step(level) - SZ_4K, 0, 0, 1);
+			engine_unmap(e, at + engine_step(level) - SZ_4K, SZ_4K);
+		}
+		engine_raced_iova = 2 * at + SZ_4K;
+		engine_set_hook(engine_race);
+		engine_add(e, 2 * at, 0, 0, 1);
+		KUNIT_EXPECT_PTR_EQ(test, engine_hook_task, NULL);
+		engine_probe(e, 2 * at);
+		engine_probe(e, 2 * at + SZ_4K);
+		engine_check_all(e);
+	}
+	engine_end(e);
+}
+
+/*
+ * N7: somebody else has linked a table and not yet written the link back. Who
+ * maps below it must not return before the unit can see the way there.
+ */
+static void engine_n7_link_of_another(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 64);
+	unsigned int level;
+
+	if (!e->pt.incoherent) {
+		engine_end(e);
+		kunit_skip(test, "nothing is written back where walks are snooped");
+	}
+	for (level = 1; level <= e->pt.top; level++) {
+		u64 at = engine_step(level) * 3;
+		__le64 *table = e->pt.root, *entry, *new;
+		unsigned int l;
+
+		/* The neighbour brings what is above. */
+		if (level < e->pt.top) {
+			engine_add(e, at + engine_step(level), 0, 0, 1);
+			for (l = e->pt.top; l > level; l--)
+				table = phys_to_virt(e->fmt->pa(engine_read(e,
+								engine_entry(table, at, l), false)));
+		}
+		/* The other one's steps, up to the point where it is overtaken. */
+		entry = engine_entry(table, at, level);
+		new = omni_table_alloc(&e->pt, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, new);
+		WRITE_ONCE(*entry, cpu_to_le64(e->fmt->table(virt_to_phys(new)) | e->fmt->pending));
+		atomic_inc(&omni_table(table)->tables);
+		engine_tables_add(e, level - 1, at, SZ_4K);
+
+		engine_add(e, at, 0, 0, 1);
+		KUNIT_EXPECT_EQ(test, 0, engine_read(e, entry, false) & e->fmt->pending);
+		engine_check_all(e);
+	}
+	engine_end(e);
+}
+
+/* Random programs */
+
+/**
+ * struct engine_arena - where a program works
+ * @first: first byte
+ * @size: bytes
+ * @small: pages of 4K matter here
+ */
+struct engine_arena {
+	u64 first;
+	u64 size;
+	bool small;
+};
+
+static unsigned int engine_arenas(const struct engine *e, struct engine_arena *arenas)
+{
+	unsigned int level, small, n = 0;
+
+	for (level = 0; level <= e->pt.top + 1; level++)
+		for (small = 0; small < 2; small++) {
+			u64 edge = level ? engine_step(level) : 0;
+			u64 half = small ? SZ_8M : 4ULL * SZ_1G;
+			u64 first = edge > half ? edge - half : 0;
+			u64 last = min(edge + half - 1, engine_last(e));
+
+			arenas[n++] = (struct engine_arena){ first, last + 1 - first, small };
+		}
+	return n;
+}
+
+static u64 engine_random_in(struct rnd_state *rnd, const struct engine_arena *a, u64 step)
+{
+	u64 number = (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
+
+	return a->first + number % max(1ULL, a->size / step) * step;
+}
+
+static unsigned int engine_random_count(struct rnd_state *rnd)
+{
+	switch (omni_below(rnd, 8)) {
+	case 0 ... 2:
+		return 1;
+	case 3 ... 5:
+		return 1 + omni_below(rnd, 16);
+	case 6:
+		return 1 + omni_below(rnd, 1100);
+	default:
+		return ENGINE_ENTRIES * (1 + omni_below(rnd, 2));
+	}
+}
+
+static void engine_random_map(struct engine *e, struct rnd_state *rnd,
+			      const struct engine_arena *a)
+{
+	unsigned int level = omni_below(rnd, 10) < 7 ? 0 : 1;
+	unsigned int count = engine_random_count(rnd);
+	u64 iova, pa, step;
+
+	if (!a->small)
+		level += omni_below(rnd, 16) != 0;
+	while (!engine_has_level(e, level))
+		level--;
+	if (level == 2)
+		count = 1 + count % 6;
+	step = engine_step(level);
+	/* Tables of whole pages are likelier to be full from their start. */
+	iova = engine_random_in(rnd, a, count % ENGINE_ENTRIES ? step : engine_step(level + 1));
+	iova = ALIGN_DOWN(iova, step);
+	pa = ((u64)prandom_u32_state(rnd) << 12) % (e->fmt->pa_last >> 1) & ~(step - 1);
+	engine_map(e, iova, pa, level, count, e->fmt->perms[omni_below(rnd, 3)]);
+}
+
+static void engine_random_unmap(struct engine *e, struct rnd_state *rnd,
+				const struct engine_arena *a)
+{
+	u64 iova = engine_random_in(rnd, a, SZ_4K), size;
+	MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
+	void *found;
+
+	rcu_read_lock();
+	found = mas_find(&mas, (a->first + a->size - 1) >> 12);
+	rcu_read_unlock();
+
+	switch (found ? omni_below(rnd, 8) : 7) {
+	case 0 ... 3:	/* all of one run */
+		iova = (u64)mas.index << 12;
+		size = (u64)(mas.last - mas.index + 1) << 12;
+		break;
+	case 4:		/* a part of one */
+		iova = (u64)mas.index << 12;
+		size = 1 + (u64)omni_below(rnd, mas.last - mas.index + 1) * SZ_4K;
+		size = round_up(size, SZ_4K);
+		if (omni_below(rnd, 2))
+			iova += SZ_4K * omni_below(rnd, mas.last - mas.index + 1);
+		break;
+	case 5:		/* from one to the end of the arena */
+		iova = (u64)mas.index << 12;
+		size = a->first + a->size - iova;
+		break;
+	case 6:		/* from a table's start */
+		iova = ALIGN_DOWN((u64)mas.index << 12, SZ_2M);
+		size = SZ_2M << omni_below(rnd, 10);
+		break;
+	default:	/* anything */
+		size = SZ_4K * engine_random_count(rnd);
+		break;
+	}
+	engine_unmap(e, iova, size);
+}
+
+static void engine_random_program(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, ENGINE_OPS + 1);
+	struct engine_arena arenas[2 * (ENGINE_LEVELS + 2)];
+	unsigned int nr_arenas = engine_arenas(e, arenas);
+	struct rnd_state rnd;
+	unsigned int i, k;
+
+	omni_seed(test, &rnd);
+	e->op.nr = 0;
+	for (i = 0; i < ENGINE_OPS; i++) {
+		const struct engine_arena *a = &arenas[omni_below(&rnd, nr_arenas)];
+
+		switch (omni_below(&rnd, 32)) {
+		case 0 ... 14:
+			engine_random_map(e, &rnd, a);
+			break;
+		case 15 ... 28:
+			engine_random_unmap(e, &rnd, a);
+			break;
+		case 29:
+			engine_sync(e);
+			break;
+		default:
+			for (k = 0; k < 4; k++)
+				engine_probe(e, engine_random_in(&rnd, a, 1 + omni_below(&rnd, SZ_4K)));
+		}
+		if (i % 8192 == 8191) {
+			engine_check_all(e);
+			cond_resched();
+		}
+	}
+	engine_end(e);
+}
+
+/* Concurrency */
+
+#define ENGINE_THREADS	4
+#define ENGINE_ROUNDS	60
+#define ENGINE_STEPS	150
+/* Regions, all of whose tables the threads share: pieces of 32 pages, 2M, 1G. */
+#define ENGINE_REGIONS	3
+#define ENGINE_PIECES	32
+
+static const u64 engine_piece[ENGINE_REGIONS] = { 32 * SZ_4K, SZ_2M, SZ_1G };
+
+/**
+ * struct engine_thread - one of several that change one page table
+ * @e: the page table
+ * @task: the thread
+ * @go: begin
+ * @rnd: its own randomness
+ * @id: which pieces are its own
+ * @level: of the leaves of a piece, or -1 while it is not mapped
+ * @first: first byte mapped of each piece
+ * @size: bytes mapped of it
+ * @error: what went wrong first
+ */
+struct engine_thread {
+	struct engine *e;
+	struct task_struct *task;
+	struct completion *go;
+	struct rnd_state rnd;
+	unsigned int id;
+	int level[ENGINE_REGIONS][ENGINE_PIECES];
+	u64 first[ENGINE_REGIONS][ENGINE_PIECES];
+	u64 size[ENGINE_REGIONS][ENGINE_PIECES];
+	char error[128];
+};
+
+static u64 engine_piece_iova(unsigned int region, unsigned int piece)
+{
+	return region * 64ULL * SZ_1G + piece * engine_piece[region];
+}
+
+static u64 engine_thread_pa(u64 iova)
+{
+	return iova ^ (0x155ULL << 39);
+}
+
+#define THREAD_CHECK(t, cond, fmt, ...)						\
+	do {									\
+		if (!(cond) && !(t)->error[0])					\
+			snprintf((t)->error, sizeof((t)->error), fmt, ##__VA_ARGS__);	\
+	} while (0)
+
+/* Whether mapped or not, to the engine and to the hardware. */
+static void engine_thread_look(struct engine_thread *t, u64 iova, bool mapped)
+{
+	struct engine *e = t->e;
+	u64 want = mapped ? engine_thread_pa(iova) : 0, got, entry;
+	unsigned int level = e->pt.top;
+	__le64 *table = e->pt.root;
+
+	got = e->fmt->iova_to_phys(&e->pt, iova);
+	THREAD_CHECK(t, got == want, "%llx translates to %llx", iova, got);
+	for (;; level--) {
+		entry = engine_read(e, engine_entry(table, iova, level), e->pt.incoherent);
+		if (!e->fmt->present(entry) || e->fmt->is_leaf(entry, level))
+			break;
+		table = phys_to_virt(e->fmt->pa(entry));
+	}
+	got = e->fmt->present(entry) ?
+	      e->fmt->pa(entry) | (iova & (engine_step(level) - 1)) : 0;
+	THREAD_CHECK(t, got == want, "the hardware takes %llx to %llx", iova, got);
+}
+
+static void engine_thread_map(struct engine_thread *t, unsigned int region, unsigned int piece)
+{
+	struct engine *e = t->e;
+	unsigned int level = omni_below(&t->rnd, region + 1);
+	u64 iova = engine_piece_iova(region, piece), size = engine_piece[region], step;
+	struct omni_table *table, *next;
+	size_t mapped;
+	LIST_HEAD(replaced);
+	int ret;
+
+	while (!engine_has_level(e, level))
+		level--;
+	step = engine_step(level);
+	if (omni_below(&t->rnd, 2)) {
+		/* A part of the piece, from anywhere in it. */
+		u64 pages = min(size / step, 600ULL);
+
+		size = (1 + omni_below(&t->rnd, pages)) * step;
+		iova += omni_below(&t->rnd, (engine_piece[region] - size) / step + 1) * step;
+	} else if (size / step > 1024) {
+		size = 1024 * step;
+	}
+	ret = e->fmt->map(&e->pt, iova, engine_thread_pa(iova), level, size / step,
+			  e->fmt->perms[2], GFP_KERNEL, &mapped, &replaced);
+	THREAD_CHECK(t, ret > 0 && mapped == size, "map of %llx, %llx bytes: %d, %zx", iova, size,
+		     ret, mapped);
+	list_for_each_entry_safe(table, next, &replaced, node) {
+		list_del(&table->node);
+		omni_table_free(omni_table_entries(table));
+	}
+	t->level[region][piece] = level;
+	t->first[region][piece] = iova;
+	t->size[region][piece] = size;
+	engine_thread_look(t, iova, true);
+	engine_thread_look(t, iova + size - 1, true);
+}
+
+static void engine_thread_unmap(struct engine_thread *t, unsigned int region, unsigned int piece)
+{
+	u64 iova = t->first[region][piece], size = t->size[region][piece], got;
+	LIST_HEAD(tables);
+
+	got = t->e->fmt->unmap(&t->e->pt, iova, size, &tables);
+	THREAD_CHECK(t, got == size, "unmap of %llx, %llx bytes: %llx", iova, size, got);
+	omni_tables_free(&tables);
+	t->level[region][piece] = -1;
+	engine_thread_look(t, iova, false);
+	engine_thread_look(t, iova + size - 1, false);
+}
+
+static int engine_thread_run(void *data)
+{
+	struct engine_thread *t = data;
+	unsigned int i;
+
+	wait_for_completion(t->go);
+	for (i = 0; i < ENGINE_STEPS && !t->error[0]; i++) {
+		unsigned int region = omni_below(&t->rnd, ENGINE_REGIONS);
+		unsigned int piece = omni_below(&t->rnd, ENGINE_PIECES / ENGINE_THREADS) *
+				     ENGINE_THREADS + t->id;
+
+		if (t->level[region][piece] < 0)
+			engine_thread_map(t, region, piece);
+		else
+			engine_thread_unmap(t, region, piece);
+		if (!omni_below(&t->rnd, 8))
+			cond_resched();
+	}
+	while (!kthread_should_stop())
+		usleep_range(50, 100);
+	return 0;
+}
+
+/* What the threads left is told to the oracle, which then looks at every entry. */
+static void engine_threads_settle(struct engine *e, struct engine_thread *threads)
+{
+	unsigned int i, region, piece, l;
+
+	for (i = 0; i < ENGINE_THREADS; i++)
+		for (region = 0; region < ENGINE_REGIONS; region++)
+			for (piece = i; piece < ENGINE_PIECES; piece += ENGINE_THREADS) {
+				struct engine_thread *t = &threads[i];
+				u64 first = t->first[region][piece], size = t->size[region][piece];
+
+				if (t->level[region][piece] < 0)
+					continue;
+				e->run[e->nr_runs++] = (struct engine_run){
+					first, engine_thread_pa(first), e->fmt->perms[2],
+					t->level[region][piece],
+				};
+				engine_remember(e, first, size, xa_mk_value(e->nr_runs));
+				for (l = t->level[region][piece]; l < e->pt.top; l++)
+					engine_tables_add(e, l, first, size);
+				e->bytes += size;
+			}
+}
+
+static void engine_tables_found(struct engine *e, __le64 *table, unsigned int level, u64 iova)
+{
+	unsigned int i;
+
+	for (i = 0; level && i < ENGINE_ENTRIES; i++, iova += engine_step(level)) {
+		u64 entry = engine_read(e, &table[i], false);
+
+		if (!e->fmt->present(entry) || e->fmt->is_leaf(entry, level))
+			continue;
+		engine_tables_add(e, level - 1, iova, SZ_4K);
+		engine_tables_found(e, phys_to_virt(e->fmt->pa(entry)), level - 1, iova);
+	}
+}
+
+/* Threads map and unmap ranges of their own below the same tables. */
+static void engine_concurrent(struct kunit *test)
+{
+	struct engine_thread *threads;
+	struct rnd_state rnd;
+	unsigned int round, i;
+
+	omni_seed(test, &rnd);
+	threads = kunit_kcalloc(test, ENGINE_THREADS, sizeof(*threads), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, threads);
+
+	for (round = 0; round < ENGINE_ROUNDS; round++) {
+		DECLARE_COMPLETION_ONSTACK(go);
+		struct engine *e = engine_begin(test, ENGINE_REGIONS * ENGINE_PIECES);
+
+		engine_op(e, "concurrent", round, 0, 0, 0);
+		memset(threads, 0, ENGINE_THREADS * sizeof(*threads));
+		for (i = 0; i < ENGINE_THREADS; i++) {
+			struct engine_thread *t = &threads[i];
+
+			t->e = e;
+			t->go = &go;
+			t->id = i;
+			memset(t->level, -1, sizeof(t->level));
+			prandom_seed_state(&t->rnd, prandom_u32_state(&rnd));
+			t->task = kthread_run(engine_thread_run, t, "engine/%u", i);
+			KUNIT_ASSERT_FALSE(test, IS_ERR(t->task));
+		}
+		complete_all(&go);
+		for (i = 0; i < ENGINE_THREADS; i++)
+			kthread_stop(threads[i].task);
+		for (i = 0; i < ENGINE_THREADS; i++)
+			ENGINE_CHECK(e, !threads[i].error[0], "thread %u: %s", i,
+				     threads[i].error);
+		engine_threads_settle(e, threads);
+		/* Empty tables depend on the order, all else does not. */
+		engine_tables_found(e, e->pt.root, e->pt.top, 0);
+		engine_end(e);
+		kunit_release_action(test, engine_drop, e);
+	}
+}
+
+static struct kunit_case engine_cases[] = {
+	KUNIT_CASE_PARAM(engine_every_level_at_every_edge, engine_shapes),
+	KUNIT_CASE_PARAM(engine_counts_across_tables, engine_shapes),
+	KUNIT_CASE_PARAM(engine_whole_address_space, engine_shapes),
+	KUNIT_CASE_PARAM(engine_l5_unmap_ends_at_a_hole, engine_shapes),
+	KUNIT_CASE_PARAM(engine_l5_overlap_changes_nothing, engine_shapes),
+	KUNIT_CASE_PARAM(engine_l5_out_of_range, engine_shapes),
+	KUNIT_CASE_PARAM(engine_unmap_cuts_no_leaf, engine_shapes),
+	KUNIT_CASE_PARAM(engine_unlink_full_and_partial, engine_shapes),
+	KUNIT_CASE_PARAM(engine_f1_leaf_replaces_empty_tables, engine_shapes),
+	KUNIT_CASE_PARAM(engine_permission, engine_shapes),
+	KUNIT_CASE_PARAM(engine_n7_lines_written_back, engine_shapes),
+	KUNIT_CASE_PARAM(engine_lost_race_for_a_table, engine_shapes),
+	KUNIT_CASE_PARAM(engine_n7_link_of_another, engine_shapes),
+	KUNIT_CASE_PARAM(engine_concurrent, engine_shapes),
+	KUNIT_CASE_PARAM(engine_random_program, engine_shapes),
+	{}
+};
+
+static struct kunit_suite engine_suite = {
+	.name = "omni_engine",
+	.test_cases = engine_cases,
+};
+
+kunit_test_suites(&engine_suite);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The second-stage format for the page-table engine (VT-d r3.1, 3.7 and 9.8).
+ *
+ * Levels: the specification's SL-PTE is level 0, SL-PDE 1, SL-PDPE 2, SL-PML4E
+ * 3, SL-PML5E 4.
+ */
+#ifndef OMNI_VTD_FORMAT_H
+#define OMNI_VTD_FORMAT_H
+
+#include <linux/types.h>
+
+#include "regs.h"
+
+#define vtd_ss_PENDING		VTD_SS_IGN
+
+static __always_inline u64 vtd_ss_leaf(u64 pa, unsigned int level, u64 bits)
+{
+	return pa | bits | (level ? VTD_SS_PS : 0);
+}
+
+static __always_inline u64 vtd_ss_table(u64 pa)
+{
+	return pa | VTD_SS_R | VTD_SS_W;
+}
+
+static __always_inline bool vtd_ss_present(u64 entry)
+{
+	return entry & (VTD_SS_R | VTD_SS_W);
+}
+
+static __always_inline bool vtd_ss_is_leaf(u64 entry, unsigned int level)
+{
+	return !level || entry & VTD_SS_PS;
+}
+
+static __always_inline u64 vtd_ss_pa(u64 entry)
+{
+	return entry & VTD_SS_ADDR;
+}
+
+#endif
