@@ -260,11 +260,13 @@ static struct omni_device *omni_still_busy(const struct omni_unit *unit)
 
 static void omni_shutdown(struct platform_device *pdev)
 {
+	/* Without power nothing is left to do DMA. */
+	bool goes_on = system_state != SYSTEM_HALT && system_state != SYSTEM_POWER_OFF;
 	struct omni_device *busy;
 	struct omni_unit *unit;
 
 	list_for_each_entry(unit, &omni_core.units, node) {
-		busy = omni_still_busy(unit);
+		busy = goes_on ? omni_still_busy(unit) : NULL;
 		if (busy)
 			pr_warn("%s stays on over the shutdown: %s may still do DMA through it\n",
 				unit->name, dev_name(busy->dev));
