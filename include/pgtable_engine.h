@@ -195,7 +195,7 @@ static int PT_FN(replace)(__le64 *table, unsigned int index, unsigned int level,
 	return OMNI_FLUSH_MODIFIED;
 }
 
-/**
+/*
  * PT_NAME_init() - make an empty page table
  * @pt: @top, @last, @pa_last, @incoherent and @nid set
  *
@@ -207,7 +207,7 @@ static int PT_FN(init)(struct omni_pt *pt)
 	return pt->root ? 0 : -ENOMEM;
 }
 
-/**
+/*
  * PT_NAME_fini() - take a page table apart
  * @pt: the page table, in nobody's use
  * @tables: receives all its tables
@@ -219,7 +219,7 @@ static void PT_FN(fini)(struct omni_pt *pt, struct list_head *tables)
 	pt->root = NULL;
 }
 
-/**
+/*
  * PT_NAME_empty() - does a page table map nothing?
  * @pt: the page table, not being changed
  *
@@ -230,7 +230,7 @@ static bool PT_FN(empty)(const struct omni_pt *pt)
 	return PT_FN(hollow)(pt->root, pt->top);
 }
 
-/**
+/*
  * PT_NAME_map() - map physically contiguous pages of one size
  * @pt: the page table
  * @iova: first byte, aligned to the page size
@@ -370,7 +370,7 @@ static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
 	return iova;
 }
 
-/**
+/*
  * PT_NAME_unmap() - clear a range
  * @pt: the page table
  * @iova: first byte
@@ -390,7 +390,7 @@ static size_t PT_FN(unmap)(struct omni_pt *pt, u64 iova, u64 size,
 	return PT_FN(clear)(pt, pt->root, pt->top, iova, iova + size - 1, tables) - iova;
 }
 
-/**
+/*
  * PT_NAME_iova_to_phys() - translate
  * @pt: the page table
  * @iova: any address

@@ -89,6 +89,8 @@ static __printf(2, 3) int vtd_refuse(const struct vtd_record *rec,
 	struct va_format vaf = { .fmt = fmt };
 	va_list args;
 
+	if (vtd_firmware_heard(rec->name, rec->offset))
+		return -EINVAL;
 	va_start(args, fmt);
 	vaf.va = &args;
 	pr_err("DMAR: %s at 0x%x: %pV; the table is refused, report it to the firmware's vendor\n",
@@ -405,7 +407,7 @@ static int vtd_parse_rmrr(struct vtd_firmware *fw, const struct vtd_record *rec)
 		return ret;
 	ret = vtd_parse_scopes(rec, sizeof(*raw), &rmrr->scopes);
 	/* The specification wants a device; firmware ships without, harmlessly. */
-	if (!ret && list_empty(&rmrr->scopes))
+	if (!ret && list_empty(&rmrr->scopes) && !vtd_firmware_heard(rec->name, rec->offset))
 		pr_warn("DMAR: RMRR at 0x%x: 0x%llx-0x%llx names no device and is not used\n",
 			rec->offset, rmrr->base, rmrr->last);
 	return ret;
@@ -471,8 +473,9 @@ static void vtd_apply_rhsa(struct vtd_firmware *fw,
 			drhd->numa_node = nid;
 		return;
 	}
-	pr_warn("DMAR: RHSA at 0x%x: no unit has its registers at 0x%llx, it is not used\n",
-		rec->offset, raw->base_address);
+	if (!vtd_firmware_heard(rec->name, rec->offset))
+		pr_warn("DMAR: RHSA at 0x%x: no unit has its registers at 0x%llx, it is not used\n",
+			rec->offset, raw->base_address);
 }
 
 static int vtd_parse_record(struct vtd_firmware *fw,

@@ -140,4 +140,17 @@ bool vtd_scope_match(u16 segment, const struct list_head *scopes,
 		     struct pci_dev *pdev);
 bool vtd_rmrr_applies(const struct vtd_rmrr *rmrr, struct pci_dev *pdev);
 
+/*
+ * The KUnit module refuses more tables than a log can hold, and wants to hear
+ * of each: true if the message has been taken.
+ */
+#ifdef OMNI_KUNIT
+bool vtd_firmware_heard(const char *name, u32 offset);
+#else
+static inline bool vtd_firmware_heard(const char *name, u32 offset)
+{
+	return false;
+}
+#endif
+
 #endif /* OMNI_VTD_FIRMWARE_H */

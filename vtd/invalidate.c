@@ -14,8 +14,6 @@
 /* Units that are submitted to before any of them is waited for (F4). */
 #define VTD_FANOUT	8
 
-#define VTD_RETRIES	3
-
 static struct vtd_desc vtd_lower(const struct vtd_unit *unit, u16 did,
 				 const struct omni_inv *inv)
 {
@@ -98,11 +96,8 @@ static int vtd_invalidate_some(const struct omni_reach *reach, unsigned int firs
 					      &tickets[i]);
 			ret = vtd_wait(unit, &tickets[i]);
 		}
-		if (ret == -EAGAIN) {
-			pr_err_ratelimited("%s: an invalidation failed %u times and was given up\n",
-					   unit->core.name, tries + 1);
-			ret = -EIO;
-		}
+		if (ret == -EAGAIN)
+			ret = vtd_give_up(unit);
 		err = err ?: ret;
 	}
 	return err;

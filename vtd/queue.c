@@ -22,8 +22,6 @@
 #include <linux/iopoll.h>
 #include <linux/timekeeping.h>
 
-#define VTD_RETRIES	3
-
 static u32 vtd_lap(u64 pos)
 {
 	return (u32)(pos >> VTD_QUEUE_LG2) + 1;
@@ -128,6 +126,13 @@ static void vtd_queue_die(struct vtd_unit *unit, const char *what)
 	       unit->core.name, what, VTD_DEADLINE_MS);
 }
 
+static void vtd_device_error(const struct vtd_unit *unit, u16 rid, const char *what)
+{
+	pr_err_ratelimited("%s: the device TLB of %04x:%02x:%02x.%x %s\n", unit->core.name,
+			   unit->drhd->segment, PCI_BUS_NUM(rid), PCI_SLOT(rid),
+			   PCI_FUNC(rid), what);
+}
+
 /* 6.5.2.10: clear what the unit reports of its queue. Lock held. */
 static void vtd_queue_recover(struct vtd_unit *unit)
 {
@@ -156,19 +161,13 @@ static void vtd_queue_recover(struct vtd_unit *unit)
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
 	}
 	if (fsts & VTD_FSTS_ITE) {
-		pr_err_ratelimited("%s: the device TLB of %04x:%02llx:%02llx.%llu did not answer an invalidation: submitted again\n",
-				   unit->core.name, unit->drhd->segment,
-				   FIELD_GET(VTD_IQERCD_ITESID, record) >> 8,
-				   FIELD_GET(VTD_IQERCD_ITESID, record) >> 3 & 31,
-				   FIELD_GET(VTD_IQERCD_ITESID, record) & 7);
+		vtd_device_error(unit, FIELD_GET(VTD_IQERCD_ITESID, record),
+				 "did not answer an invalidation: submitted again");
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);
 	}
 	if (fsts & VTD_FSTS_ICE) {
-		pr_err_ratelimited("%s: a device TLB completed an invalidation that nobody sent (%04x:%02llx:%02llx.%llu)\n",
-				   unit->core.name, unit->drhd->segment,
-				   FIELD_GET(VTD_IQERCD_ICESID, record) >> 8,
-				   FIELD_GET(VTD_IQERCD_ICESID, record) >> 3 & 31,
-				   FIELD_GET(VTD_IQERCD_ICESID, record) & 7);
+		vtd_device_error(unit, FIELD_GET(VTD_IQERCD_ICESID, record),
+				 "completed an invalidation that nobody sent");
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_ICE);
 	}
 }
@@ -342,6 +341,13 @@ int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket)
 	return READ_ONCE(q->errors) == ticket->errors ? 0 : -EAGAIN;
 }
 
+int vtd_give_up(const struct vtd_unit *unit)
+{
+	pr_err_ratelimited("%s: an invalidation failed %d times and was given up\n",
+			   unit->core.name, VTD_RETRIES + 1);
+	return -EIO;
+}
+
 int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
 		    unsigned int nr)
 {
@@ -354,9 +360,7 @@ int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
 		if (ret != -EAGAIN)
 			return ret;
 	}
-	pr_err_ratelimited("%s: an invalidation failed %d times and was given up\n",
-			   unit->core.name, i);
-	return -EIO;
+	return vtd_give_up(unit);
 }
 
 int vtd_queue_create(struct vtd_unit *unit)

@@ -69,7 +69,7 @@ static const char *vtd_owner(u32 gsts)
 	if (gsts & VTD_G_TE)
 		return "translation is on already: the in-tree driver's; boot with intel_iommu=off";
 	if (gsts & VTD_G_IRE)
-		return "interrupt remapping is on and owns the queue; boot with intremap=off";
+		return "interrupt remapping is on and owns its queue; boot with intremap=off";
 	if (gsts & VTD_G_QIE)
 		return "its queue is on, somebody drives it; boot with intel_iommu=off intremap=off";
 	return NULL;

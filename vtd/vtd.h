@@ -16,6 +16,8 @@
 /* Descriptors one submission may hold, so that it always fits the queue. */
 #define VTD_SUBMIT_MAX		32
 #define VTD_DEADLINE_MS		1000
+/* How often a submission that an error may have dropped is made again. */
+#define VTD_RETRIES		3
 #define VTD_DEADLINE_US		(VTD_DEADLINE_MS * USEC_PER_MSEC)
 
 #define VTD_TAG_IDENTITY	1
@@ -290,6 +292,15 @@ int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket);
  */
 int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
 		    unsigned int nr);
+
+/**
+ * vtd_give_up() - end of the retries: say so
+ * @unit: the unit
+ *
+ * Return: -EIO.
+ * Context: any.
+ */
+int vtd_give_up(const struct vtd_unit *unit);
 
 static inline struct vtd_desc vtd_desc_context(unsigned int g, u16 did, u16 sid)
 {
