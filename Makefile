@@ -23,7 +23,7 @@ demo: setup
 	@python3 scripts/demo.py $(if $(VERBOSE),--verbose)
 
 check: setup
-	@python3 scripts/check.py $(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list) \
+	@python3 scripts/check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
 		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
 		$(if $(JOBS),--jobs $(JOBS))
 

@@ -3,7 +3,7 @@
  * What the suites share: the memory as hardware sees it, the part of a
  * hardware model that no vendor changes, and helpers.
  *
- * Lock order: a model's own lock > the memory's lock. Both are raw, since
+ * Lock order: the list of models > a model's own lock > the memory's lock. All are raw, since
  * drivers write registers and lines under raw locks.
  */
 #ifndef OMNI_KUNIT_H
@@ -15,6 +15,9 @@
 #include <linux/prandom.h>
 
 /* Memory (memory.c) */
+
+/* How a line reads that was never written back. */
+#define OMNI_MEMORY_GARBAGE	0x5a5a5a5a5a5a5a5aULL
 
 /**
  * omni_memory_read() - what a unit reads at an address
@@ -215,7 +218,7 @@ size_t omni_test_unmap(struct omni_domain *domain, u64 iova, size_t size);
  * omni_test_device() - a device for the core, with a PCI device made of memory
  * @test: the test, at whose end it is freed
  * @unit: its unit
- * @rid: its requester ID, for which entries are reserved
+ * @rid: its requester ID; the model's vendor has reserved entries for it
  * @ats_depth: as in struct omni_device; 0 for no device TLB
  * @ats: told when the driver switches the device TLB, or NULL
  * @arg: handed to @ats

@@ -20,7 +20,6 @@
  */
 #define MEMORY_LG2	12
 #define MEMORY_PAGES	BIT(MEMORY_LG2)
-#define MEMORY_GARBAGE	0x5a5a5a5a5a5a5a5aULL
 
 struct memory_page {
 	struct hlist_node node;
@@ -112,7 +111,7 @@ static u64 memory_word(phys_addr_t pa)
 
 	if (!page || !(page->written & BIT_ULL(at / 64))) {
 		memory_nr_unwritten++;
-		return MEMORY_GARBAGE;
+		return OMNI_MEMORY_GARBAGE;
 	}
 	return *(u64 *)&page->content[at];
 }
@@ -174,7 +173,7 @@ void omni_memory_forget(void)
 
 void omni_table_freed(const void *entries)
 {
-	phys_addr_t pa = virt_to_phys(entries);
+	phys_addr_t pa = virt_to_phys((void *)entries);
 	struct memory_page *page;
 	struct omni_model *model;
 	unsigned long flags;
@@ -314,7 +313,7 @@ struct fake_device {
 	struct pci_bus bus;
 	struct dev_iommu iommu;
 	char name[16];
-	u16 rids[1];
+	u16 rids[16];
 	void (*ats)(void *arg, u16 rid, bool on);
 	void *arg;
 };

@@ -20,15 +20,16 @@
 #define VTD_MODEL_FRO		0x22ULL
 #define VTD_MODEL_IRO		0x50ULL
 #define VTD_MODEL_CAP								\
-	(FIELD_PREP(VTD_CAP_ND, 2) |						\
-	 FIELD_PREP(VTD_CAP_SAGAW, VTD_SAGAW_39 | VTD_SAGAW_48) |		\
-	 FIELD_PREP(VTD_CAP_MGAW, 47) | FIELD_PREP(VTD_CAP_FRO, VTD_MODEL_FRO) |	\
-	 FIELD_PREP(VTD_CAP_SLLPS, VTD_SLLPS_2M | VTD_SLLPS_1G) | VTD_CAP_PSI |	\
-	 FIELD_PREP(VTD_CAP_NFR, 7) | FIELD_PREP(VTD_CAP_MAMV, 18) |		\
+	(FIELD_PREP_CONST(VTD_CAP_ND, 2) |						\
+	 FIELD_PREP_CONST(VTD_CAP_SAGAW, VTD_SAGAW_39 | VTD_SAGAW_48) |		\
+	 FIELD_PREP_CONST(VTD_CAP_MGAW, 47) |					\
+	 FIELD_PREP_CONST(VTD_CAP_FRO, VTD_MODEL_FRO) |				\
+	 FIELD_PREP_CONST(VTD_CAP_SLLPS, VTD_SLLPS_2M | VTD_SLLPS_1G) | VTD_CAP_PSI |	\
+	 FIELD_PREP_CONST(VTD_CAP_NFR, 7) | FIELD_PREP_CONST(VTD_CAP_MAMV, 18) |		\
 	 VTD_CAP_DWD | VTD_CAP_DRD)
 #define VTD_MODEL_ECAP								\
 	(VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_DT | VTD_ECAP_PT | VTD_ECAP_SC |	\
-	 FIELD_PREP(VTD_ECAP_IRO, VTD_MODEL_IRO))
+	 FIELD_PREP_CONST(VTD_ECAP_IRO, VTD_MODEL_IRO))
 /* Bits of a host address. */
 #define VTD_MODEL_HAW		46
 
@@ -103,6 +104,7 @@ struct vtd_pending {
  * struct vtd_model - a unit
  * @base: the vendor-neutral part
  * @config: what it is
+ * @test: whose it is
  * @drhd: what the firmware says of it
  * @unit: the driver's side
  * @lock: protects all that follows but @thread
@@ -127,6 +129,7 @@ struct vtd_pending {
 struct vtd_model {
 	struct omni_model base;
 	struct vtd_model_config config;
+	struct kunit *test;
 	struct vtd_drhd drhd;
 	struct vtd_unit *unit;
 	raw_spinlock_t lock;	/* see @lock above */
@@ -208,6 +211,25 @@ void vtd_model_destroy(struct kunit *test, struct vtd_model *model);
  */
 struct omni_device *vtd_model_device(struct kunit *test, struct vtd_model *model,
 				     u16 rid, u8 ats_depth);
+
+/**
+ * vtd_model_domain() - a domain made for the model's unit
+ * @test: the test, at whose end it is freed
+ * @model: the unit
+ *
+ * Return: the domain; the test ends when there is no memory.
+ * Context: may sleep.
+ */
+struct omni_domain *vtd_model_domain(struct kunit *test, struct vtd_model *model);
+
+/**
+ * vtd_model_domain_free() - free a domain before the test ends
+ * @test: the test
+ * @domain: the domain, attached nowhere
+ *
+ * Context: may sleep.
+ */
+void vtd_model_domain_free(struct kunit *test, struct omni_domain *domain);
 
 /**
  * vtd_model_dma() - one access, and what it meets

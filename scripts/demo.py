@@ -28,7 +28,7 @@ STORY = [
     ("demo/vfio-bound", "the edu device is handed to vfio-pci"),
     ("vfio/dma-both-ways", "DMA to and from mapped memory, data equal"),
     (None, "The same device attacks"),
-    ("vfio/unmap-then-dma", "DMA to a page just unmapped, IOTLB still hot: blocked, memory unchanged"),
+    ("vfio/unmap-then-dma", "DMA to a page just unmapped, IOTLB hot: blocked, memory unchanged"),
     ("vfio/read-only", "DMA write to a read-only page: blocked, memory unchanged"),
     ("vfio/never-mapped", "DMA to an address never mapped: blocked"),
     (None, "What it cost: the flush ledger"),
@@ -123,7 +123,8 @@ def main():
     args = p.parse_args()
     story = Story(args.verbose)
     guest = Guest()
-    print(f"Guest: Linux {guest.kernel.version} as Debian ships it, QEMU q35 with intel-iommu, no KVM.")
+    print(f"Guest: Linux {guest.kernel.version} as Debian ships it; QEMU q35 with intel-iommu, "
+          "no KVM.")
     boot = Boot("demo", "demo", [n for n in WORDS if n not in ("host/disk-image", "boot")],
                 devices=[nvme("d0"), "-device edu", "-device pcie-root-port,id=rp0,slot=1"],
                 disks={"d0": 80}, env={"MIB": 64}, mem=2048, after=disk_image, unpacked=False)

@@ -129,19 +129,30 @@ def unpacked_image(kernel):
     return path
 
 
-def _mirror(src, dst):
+SOURCE_DIRS = ("include", "vtd", "amd", "smmu", "kunit")
+
+
+def _sources():
+    """What Kbuild reads, relative to the top of the tree."""
+    found = [p for p in ROOT.iterdir() if p.is_file()]
+    for name in SOURCE_DIRS:
+        found += (ROOT / name).rglob("*")
+    return [p.relative_to(ROOT) for p in found
+            if p.name == "Kbuild" or (p.suffix in (".c", ".h") and not p.name.endswith(".mod.c"))]
+
+
+def _mirror(tree):
     """Copy what changed and nothing else, so that make rebuilds what changed and nothing else."""
-    if not src.exists():
-        return
-    if src.is_dir():
-        dst.mkdir(parents=True, exist_ok=True)
-        for child in src.iterdir():
-            if child.is_dir() or child.suffix in (".c", ".h", ".S"):
-                _mirror(child, dst / child.name)
-        return
-    data = src.read_bytes()
-    if not dst.exists() or dst.read_bytes() != data:
-        dst.write_bytes(data)
+    wanted = set(_sources())
+    for old in tree.rglob("*.[ch]"):
+        if old.relative_to(tree) not in wanted and not old.name.endswith(".mod.c"):
+            old.unlink()
+    for name in wanted:
+        data = (ROOT / name).read_bytes()
+        dst = tree / name
+        if not dst.exists() or dst.read_bytes() != data:
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            dst.write_bytes(data)
 
 
 def build_module(kernel, variant="normal", *flags):
@@ -150,17 +161,7 @@ def build_module(kernel, variant="normal", *flags):
         raise HarnessError("there is no Kbuild here: the module cannot be built")
     tree = BUILD / "kmod" / f"{variant}-{kernel.version}"
     tree.mkdir(parents=True, exist_ok=True)
-    keep = {"Kbuild"}
-    for src in ROOT.iterdir():
-        if src.name == "Kbuild" or src.suffix in (".c", ".h"):
-            keep.add(src.name)
-            _mirror(src, tree / src.name)
-    for name in ("include", "vtd", "amd", "smmu", "kunit"):
-        shutil.rmtree(tree / name) if (tree / name).exists() and not (ROOT / name).exists() else None
-        _mirror(ROOT / name, tree / name)
-    for old in tree.glob("*.c"):
-        if old.name not in keep and not old.name.endswith(".mod.c"):
-            old.unlink()
+    _mirror(tree)
     log = LOGS / f"build-{variant}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w") as out:
@@ -441,11 +442,12 @@ class Run:
 
     def arguments(self):
         boot = self.boot
+        kernel = self.guest.unpacked if boot.unpacked else self.guest.kernel.image
         args = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35" + boot.machine, "-cpu", CPU,
                 "-smp", str(boot.smp), "-m", str(boot.mem), "-nodefaults", "-no-user-config",
                 "-display", "none", "-chardev", "stdio,id=con,signal=off", "-serial",
                 "chardev:con", "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off",
-                "-kernel", str(self.guest.unpacked if boot.unpacked else self.guest.kernel.image), "-initrd", str(self.tmp / "initrd"),
+                "-kernel", str(kernel), "-initrd", str(self.tmp / "initrd"),
                 "-append", boot.kernel_arguments()]
         if boot.iommu is not None:
             args += ["-device", "intel-iommu" + ("," + boot.iommu if boot.iommu else "")]

@@ -24,9 +24,18 @@ check hotplug/unplug "the disk is still there" wait_for 40 gone
 check hotplug/group-gone "there are still $groups groups" [ "$(ls /sys/kernel/iommu_groups | wc -l)" -lt "$groups" ]
 check hotplug/replug "no disk appeared" plug 2
 check hotplug/replug-data "data read back differ" disk_round_trip "$DISK" 16
-( while dd if=/dev/zero of="/dev/$DISK" bs=1M count=8 oflag=direct 2>/dev/null; do :; done ) &
+# Not a write more once the node is gone: dd would make a file of that name.
+(
+	while [ -b "/dev/$DISK" ]; do
+		dd if=/dev/zero of="/dev/$DISK" bs=1M count=8 oflag=direct 2>/dev/null || break
+	done
+) &
+busy=$!
 sleep 1
 kmsg "@@HOST unplug 2"
 check hotplug/unplug-busy "the disk is still there" wait_for 60 gone
+kill $busy 2>/dev/null
+wait $busy 2>/dev/null
+[ -b "/dev/$DISK" ] || rm -f "/dev/$DISK"
 check hotplug/third "no disk appeared" plug 3
 check hotplug/third-data "data read back differ" disk_round_trip "$DISK" 16

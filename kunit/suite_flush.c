@@ -1,0 +1,1052 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What ends a map or an unmap (F1 to F6), and what must be true after it (S1,
+ * S2), through the domain's own hooks and against a unit that caches all it
+ * may. Nothing here looks into the driver: commands are taken from the unit's
+ * queue, tables are counted, translations are tried.
+ */
+#include "model_vtd.h"
+
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+
+#define RID		0x0018
+#define PA		0x10000000000ULL
+#define IOVA		0x40000000ULL
+#define BOTH		(IOMMU_READ | IOMMU_WRITE)
+#define ECAP_REGISTERS	(VTD_MODEL_ECAP & ~(VTD_ECAP_QI | VTD_ECAP_DT))
+
+/* Translation caches invalidated so far, by whatever command. */
+static u64 flush_commands(struct vtd_model *m)
+{
+	return vtd_model_done(m, VTD_MODEL_GLOBAL) + vtd_model_done(m, VTD_MODEL_DOMAIN) +
+	       vtd_model_done(m, VTD_MODEL_PAGE);
+}
+
+static struct omni_domain *flush_setup(struct kunit *test, u64 cap, u64 ecap,
+				       struct vtd_model **m, struct omni_device **od, u8 ats)
+{
+	const struct vtd_model_config config = { .cap = cap, .ecap = ecap };
+	struct omni_domain *domain;
+
+	*m = vtd_model_create(test, &config);
+	*od = vtd_model_device(test, *m, RID, ats);
+	domain = vtd_model_domain(test, *m);
+	KUNIT_ASSERT_EQ(test, omni_test_attach(*od, domain), 0);
+	vtd_model_trace(*m);
+	return domain;
+}
+
+static void flush_unmap(struct omni_domain *domain, u64 iova, size_t size,
+			struct iommu_iotlb_gather *gather)
+{
+	domain->iommu.ops->unmap_pages(&domain->iommu, iova, SZ_4K, size / SZ_4K, gather);
+}
+
+static void flush_sync(struct omni_domain *domain, struct iommu_iotlb_gather *gather)
+{
+	domain->iommu.ops->iotlb_sync(&domain->iommu, gather);
+}
+
+/* Accumulation */
+
+/* One page takes the place of an empty table, the others only join. */
+static void kinds_accumulate_to_the_highest(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	struct vtd_desc desc;
+	long tables;
+
+	KUNIT_EXPECT_LT(test, OMNI_FLUSH_NONE, OMNI_FLUSH_ADDED);
+	KUNIT_EXPECT_LT(test, OMNI_FLUSH_ADDED, OMNI_FLUSH_MODIFIED);
+
+	domain = flush_setup(test, 0, 0, &m, &od, 0);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + SZ_2M, PA, SZ_4K, 1, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA + SZ_2M, SZ_4K), SZ_4K);
+	/* The empty table is cached on the way to a page that is not there. */
+	KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
+	tables = omni_tables_live();
+	vtd_model_trace(m);
+
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_2M, 4, BOTH), 0);
+	KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
+	KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_TYPE, le64_to_cpu(desc.lo)), VTD_DESC_IOTLB);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(desc.hi), IOVA | 11);	/* 2^11 pages, no hint */
+	KUNIT_EXPECT_FALSE(test, vtd_model_traced(m, 1, &desc));
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables - 1);
+	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
+
+	/* Only added: nothing. */
+	vtd_model_trace(m);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + SZ_1G, PA, SZ_2M, 4, BOTH), 0);
+	KUNIT_EXPECT_FALSE(test, vtd_model_traced(m, 0, &desc));
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* F1 */
+
+static void f1_steps_issue_nothing(struct kunit *test)
+{
+	static const u64 caps[] = { VTD_MODEL_CAP, VTD_MODEL_CAP | VTD_CAP_CM,
+				    VTD_MODEL_CAP | VTD_CAP_RWBF };
+	struct iommu_iotlb_gather gather;
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	unsigned int c, i;
+	size_t mapped;
+
+	for (c = 0; c < ARRAY_SIZE(caps); c++) {
+		u64 before, waits, buffers;
+
+		domain = flush_setup(test, caps[c], 0, &m, &od, 4);
+		before = flush_commands(m);
+		waits = vtd_model_done(m, VTD_MODEL_WAIT);
+		buffers = vtd_model_done(m, VTD_MODEL_WBF);
+		for (i = 0; i < 8; i++)
+			KUNIT_EXPECT_EQ(test, domain->iommu.ops->map_pages(&domain->iommu,
+					IOVA + i * SZ_2M, PA + i * SZ_2M, SZ_4K, 512, BOTH,
+					GFP_KERNEL, &mapped), 0);
+		iommu_iotlb_gather_init(&gather);
+		for (i = 0; i < 8; i++)
+			flush_unmap(domain, IOVA + i * SZ_2M, SZ_2M, &gather);
+		KUNIT_EXPECT_EQ(test, flush_commands(m), before);
+		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WAIT), waits);
+		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), buffers);
+		flush_sync(domain, &gather);
+		KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
+		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WAIT), waits + 1);
+		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DEVTLB), 1);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+	}
+}
+
+/* F2 */
+
+static void f2_added_costs_nothing(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	u64 before, elided;
+
+	domain = flush_setup(test, 0, 0, &m, &od, 4);
+	before = m->fetched;
+	elided = omni_counted(OMNI_ELIDED_NOT_CACHED);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1000, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, m->fetched, before);
+	KUNIT_EXPECT_EQ(test, omni_counted(OMNI_ELIDED_NOT_CACHED), elided + 1);
+	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void f2_added_is_flushed_where_it_is_cached(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	unsigned int i;
+	u64 before;
+
+	domain = flush_setup(test, VTD_MODEL_CAP | VTD_CAP_CM, 0, &m, &od, 0);
+	for (i = 0; i < 3; i++) {
+		/* Not present on each level in turn. */
+		u64 iova = IOVA + (i == 2 ? SZ_1G : i * SZ_4K);
+
+		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, iova, false, NULL), 0);
+		before = flush_commands(m);
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA, SZ_4K, 1, BOTH), 0);
+		KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
+		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, iova, false, NULL), 0);
+	}
+	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DEVTLB), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void f2_added_flushes_the_write_buffer(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	u64 before, buffers;
+
+	domain = flush_setup(test, VTD_MODEL_CAP | VTD_CAP_RWBF, 0, &m, &od, 0);
+	KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	before = m->fetched;
+	buffers = vtd_model_done(m, VTD_MODEL_WBF);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, m->fetched, before);
+	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), buffers + 1);
+	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void f2_a_domain_nobody_uses_costs_nothing(struct kunit *test)
+{
+	static const u64 caps[] = { VTD_MODEL_CAP, VTD_MODEL_CAP | VTD_CAP_CM,
+				    VTD_MODEL_CAP | VTD_CAP_RWBF };
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	unsigned int c;
+
+	for (c = 0; c < ARRAY_SIZE(caps); c++) {
+		u64 before, elided, buffers;
+
+		domain = flush_setup(test, caps[c], 0, &m, &od, 0);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+		before = m->fetched;
+		buffers = vtd_model_done(m, VTD_MODEL_WBF);
+		elided = omni_counted(OMNI_ELIDED_UNATTACHED);
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1000, BOTH), 0);
+		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, 1000 * SZ_4K),
+				1000 * SZ_4K);
+		KUNIT_EXPECT_EQ(test, m->fetched, before);
+		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), buffers);
+		/* Without CM and RWBF the map was elided before anybody asked for units. */
+		KUNIT_EXPECT_EQ(test, omni_counted(OMNI_ELIDED_UNATTACHED), elided + 1 + !!c);
+	}
+}
+
+/* F3 */
+
+/* Tables are unlinked exactly when pages of the tree become free by the sync. */
+static void f3_leaf_hint_exactly_when_no_table_was_unlinked(struct kunit *test)
+{
+	struct iommu_iotlb_gather gather;
+	unsigned int i, hints = 0, without = 0;
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct rnd_state rnd;
+	struct vtd_model *m;
+	struct vtd_desc desc;
+
+	domain = flush_setup(test, VTD_MODEL_CAP, ECAP_REGISTERS, &m, &od, 0);
+	omni_seed(test, &rnd);
+	for (i = 0; i < 600; i++) {
+		bool large = !omni_below(&rnd, 4);
+		unsigned int first = omni_below(&rnd, 600);
+		unsigned int nr = omni_below(&rnd, 3) ? 1 + omni_below(&rnd, 1200) : 512;
+		unsigned int cut = omni_below(&rnd, 3) ? nr : 1 + omni_below(&rnd, nr);
+		long tables;
+		bool hint;
+
+		if (large || !omni_below(&rnd, 3))
+			first &= 512;
+		if (large)
+			nr = 512 * (1 + omni_below(&rnd, 3));
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + first * SZ_4K, PA,
+						    large ? SZ_2M : SZ_4K, large ? nr / 512 : nr,
+						    BOTH), 0);
+		if (large)
+			cut = nr;
+		vtd_model_trace(m);
+		tables = omni_tables_live();
+		iommu_iotlb_gather_init(&gather);
+		flush_unmap(domain, IOVA + first * SZ_4K, cut * SZ_4K, &gather);
+		flush_sync(domain, &gather);
+		KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
+		KUNIT_ASSERT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_PAGE);
+		hint = le64_to_cpu(desc.hi) & VTD_IOTLB_HI_IH;
+		KUNIT_EXPECT_EQ(test, hint, omni_tables_live() == tables);
+		hints += hint;
+		without += !hint;
+		if (cut < nr)
+			omni_test_unmap(domain, IOVA + (first + cut) * SZ_4K,
+					(nr - cut) * SZ_4K);
+	}
+	KUNIT_EXPECT_GT(test, hints, 50);
+	KUNIT_EXPECT_GT(test, without, 50);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* F4 */
+
+struct flush_one {
+	struct omni_domain *domain;
+	struct completion done;
+};
+
+static int flush_one(void *arg)
+{
+	struct flush_one *one = arg;
+
+	omni_test_unmap(one->domain, IOVA, SZ_4K);
+	complete(&one->done);
+	return 0;
+}
+
+/* No unit answers until all of them have been asked. */
+static void f4_all_units_are_asked_before_one_is_waited_for(struct kunit *test)
+{
+	struct flush_one one = { .done = COMPLETION_INITIALIZER_ONSTACK(one.done) };
+	struct vtd_model *m[10];
+	struct omni_device *od[10];
+	unsigned int tails[10];
+	unsigned int i, tries, asked = 0;
+	struct task_struct *task;
+
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		m[i] = vtd_model_create(test, &(struct vtd_model_config) { });
+		od[i] = vtd_model_device(test, m[i], RID + i, 0);
+	}
+	one.domain = vtd_model_domain(test, m[0]);
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		KUNIT_ASSERT_EQ(test, omni_test_attach(od[i], one.domain), 0);
+	KUNIT_ASSERT_EQ(test, omni_test_map(one.domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		vtd_model_hang(m[i], true);
+		tails[i] = READ_ONCE(m[i]->iqt);
+	}
+	task = kthread_run(flush_one, &one, "omni-flush");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+
+	/* As many as one round asks, 8 here, come before the first wait. */
+	for (tries = 0; tries < 300 && asked < 8; tries++) {
+		for (i = 0, asked = 0; i < ARRAY_SIZE(m); i++)
+			asked += READ_ONCE(m[i]->iqt) != tails[i];
+		usleep_range(500, 1000);
+	}
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		vtd_model_hang(m[i], false);
+	wait_for_completion(&one.done);
+	KUNIT_EXPECT_GE(test, asked, 8);
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		KUNIT_EXPECT_EQ(test, vtd_model_done(m[i], VTD_MODEL_PAGE), 1);
+		KUNIT_EXPECT_FALSE(test, m[i]->unit->core.broken);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od[i], NULL), 0);
+	}
+}
+
+/* F5 */
+
+/* The definition: of all aligned powers of two that hold both pages, the smallest. */
+static unsigned int flush_cover(u64 first, u64 last)
+{
+	unsigned int am;
+
+	for (am = 0; am < 52; am++)
+		if (first >> am == last >> am)
+			break;
+	return am;
+}
+
+static void flush_gathered(struct omni_domain *domain, u64 first, u64 last)
+{
+	struct iommu_iotlb_gather gather;
+
+	iommu_iotlb_gather_init(&gather);
+	gather.start = first << 12;
+	gather.end = (last << 12) + 4095;
+	flush_sync(domain, &gather);
+}
+
+static void flush_check_cover(struct kunit *test, struct vtd_model *m, u64 first, u64 last,
+			      unsigned int mamv)
+{
+	unsigned int am = flush_cover(first, last);
+	struct vtd_desc desc = { };
+	u64 hi, base;
+
+	KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
+	hi = le64_to_cpu(desc.hi);
+	if (am > mamv) {
+		KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_DOMAIN);
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_PAGE);
+	base = hi >> 12;
+	if (FIELD_GET(VTD_IOTLB_HI_AM, hi) != am || base & (BIT_ULL(am) - 1) || first < base ||
+	    last - base >= BIT_ULL(am))
+		KUNIT_FAIL(test, "pages %llx to %llx: %llx does not cover them with 2^%u",
+			   first, last, hi, am);
+}
+
+static void f5_cover_is_minimal_and_always_covers(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct rnd_state rnd;
+	struct vtd_model *m;
+	u64 first, last;
+	unsigned int i;
+
+	domain = flush_setup(test, VTD_MODEL_CAP, ECAP_REGISTERS, &m, &od, 0);
+	for (first = 0; first < 128; first++) {
+		for (last = first; last < 128; last++) {
+			vtd_model_trace(m);
+			flush_gathered(domain, first, last);
+			flush_check_cover(test, m, first, last, 18);
+		}
+	}
+	omni_seed(test, &rnd);
+	for (i = 0; i < 10000; i++) {
+		unsigned int lg2 = omni_below(&rnd, 37);
+
+		first = ((u64)prandom_u32_state(&rnd) << 8 ^ prandom_u32_state(&rnd)) &
+			(BIT_ULL(36) - 1);
+		last = first + (prandom_u32_state(&rnd) & (BIT_ULL(lg2) - 1));
+		last = min(last, BIT_ULL(36) - 1);
+		vtd_model_trace(m);
+		flush_gathered(domain, first, last);
+		flush_check_cover(test, m, first, last, 18);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void f5_device_tlb_cover_is_minimal(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct rnd_state rnd;
+	struct vtd_model *m;
+	struct vtd_desc desc;
+	unsigned int i;
+
+	domain = flush_setup(test, 0, 0, &m, &od, 32);
+	omni_seed(test, &rnd);
+	for (i = 0; i < 3000; i++) {
+		u64 first = i < 1000 ? i / 32 : prandom_u32_state(&rnd);
+		u64 last = i < 1000 ? first + i % 32 :
+			   first + (prandom_u32_state(&rnd) >> omni_below(&rnd, 32));
+		unsigned int am = flush_cover(first, last), bits = 0;
+		u64 hi;
+
+		vtd_model_trace(m);
+		flush_gathered(domain, first, last);
+		KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 1, &desc));
+		KUNIT_ASSERT_EQ(test, FIELD_GET(VTD_DESC_TYPE, le64_to_cpu(desc.lo)),
+				VTD_DESC_DEVICE_TLB);
+		KUNIT_ASSERT_EQ(test, FIELD_GET(VTD_DEVTLB_QDEP, le64_to_cpu(desc.lo)), 0);
+		hi = le64_to_cpu(desc.hi);
+		if (hi & VTD_DEVTLB_HI_S) {
+			for (bits = 1; hi & BIT_ULL(11 + bits); bits++)
+				;
+		}
+		if (bits != am || hi >> 12 >> am != first >> am)
+			KUNIT_FAIL(test, "pages %llx to %llx: %llx is not 2^%u", first, last, hi,
+				   am);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void f5_no_page_command_goes_domain_wide(struct kunit *test)
+{
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	struct vtd_desc desc;
+
+	domain = flush_setup(test, VTD_MODEL_CAP & ~VTD_CAP_PSI, 0, &m, &od, 0);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, SZ_4K), SZ_4K);
+	KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
+	KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_DOMAIN);
+	KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void f5_disjoint_pieces_are_one_flush(struct kunit *test)
+{
+	struct iommu_iotlb_gather gather;
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	u64 before, merged;
+	unsigned int i;
+
+	domain = flush_setup(test, 0, 0, &m, &od, 0);
+	for (i = 0; i < 40; i++) {
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + i * 3 * SZ_2M, PA, SZ_4K,
+						    1 + i, BOTH), 0);
+		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + i * 3 * SZ_2M, true, NULL),
+				0);
+	}
+	before = flush_commands(m);
+	merged = omni_counted(OMNI_FLUSH_MERGED);
+	iommu_iotlb_gather_init(&gather);
+	for (i = 40; i--;)
+		flush_unmap(domain, IOVA + i * 3 * SZ_2M, (1 + i) * SZ_4K, &gather);
+	KUNIT_EXPECT_EQ(test, flush_commands(m), before);
+	flush_sync(domain, &gather);
+	KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
+	KUNIT_EXPECT_EQ(test, omni_counted(OMNI_FLUSH_MERGED), merged + 39);
+	for (i = 0; i < 40; i++)
+		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA + i * 3 * SZ_2M, true, NULL),
+				0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* F6 */
+
+static void flush_read_counts(struct vtd_model *m, u64 *counts)
+{
+	const struct omni_unit_counts *c = &m->unit->core.counts;
+
+	counts[VTD_MODEL_CONTEXT] = c->context;
+	counts[VTD_MODEL_GLOBAL] = c->iotlb_global;
+	counts[VTD_MODEL_DOMAIN] = c->iotlb_domain;
+	counts[VTD_MODEL_PAGE] = c->iotlb_page;
+	counts[VTD_MODEL_DEVTLB] = c->device_tlb;
+	counts[VTD_MODEL_WAIT] = c->wait;
+}
+
+static void f6_every_decision_is_counted(struct kunit *test)
+{
+	u64 counts[VTD_MODEL_COMMANDS], before[OMNI_NR_COUNTS], ends, decided;
+	struct iommu_iotlb_gather gather;
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct rnd_state rnd;
+	struct vtd_model *m;
+	unsigned int i;
+
+	domain = flush_setup(test, VTD_MODEL_CAP | VTD_CAP_CM, 0, &m, &od, 8);
+	omni_seed(test, &rnd);
+	for (i = 0; i < OMNI_NR_COUNTS; i++)
+		before[i] = omni_counted(i);
+	for (i = 0; i < 300; i++) {
+		u64 iova = IOVA + omni_below(&rnd, 2048) * SZ_4K;
+		unsigned int nr = 1 + omni_below(&rnd, 700);
+
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA, SZ_4K, nr, BOTH), 0);
+		switch (omni_below(&rnd, 4)) {
+		case 0:
+			omni_test_unmap(domain, iova + SZ_1G, SZ_4K);
+			fallthrough;
+		case 1:
+			iommu_iotlb_gather_init(&gather);
+			gather.queued = true;
+			flush_unmap(domain, iova, nr * SZ_4K, &gather);
+			domain->iommu.ops->flush_iotlb_all(&domain->iommu);
+			break;
+		default:
+			omni_test_unmap(domain, iova, nr * SZ_4K);
+		}
+		if (!omni_below(&rnd, 10)) {
+			KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+			omni_test_map(domain, iova, PA, SZ_4K, nr, BOTH);
+			omni_test_unmap(domain, iova, nr * SZ_4K);
+			KUNIT_EXPECT_EQ(test, omni_test_attach(od, domain), 0);
+		}
+	}
+	ends = omni_counted(OMNI_OPS_SYNC_MAP) - before[OMNI_OPS_SYNC_MAP] +
+	       omni_counted(OMNI_OPS_SYNC) - before[OMNI_OPS_SYNC] +
+	       omni_counted(OMNI_OPS_FLUSH_ALL) - before[OMNI_OPS_FLUSH_ALL];
+	decided = omni_counted(OMNI_FLUSH_NEEDED) - before[OMNI_FLUSH_NEEDED] +
+		  omni_counted(OMNI_ELIDED_NOT_CACHED) - before[OMNI_ELIDED_NOT_CACHED] +
+		  omni_counted(OMNI_ELIDED_UNATTACHED) - before[OMNI_ELIDED_UNATTACHED] +
+		  omni_counted(OMNI_ELIDED_NOTHING) - before[OMNI_ELIDED_NOTHING];
+	KUNIT_EXPECT_GT(test, ends, 600);
+	KUNIT_EXPECT_EQ(test, ends, decided);
+	KUNIT_EXPECT_GT(test, omni_counted(OMNI_ELIDED_QUEUED), before[OMNI_ELIDED_QUEUED]);
+	KUNIT_EXPECT_GT(test, omni_counted(OMNI_ELIDED_NOTHING), before[OMNI_ELIDED_NOTHING]);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+
+	flush_read_counts(m, counts);
+	for (i = 0; i <= VTD_MODEL_WAIT; i++)
+		KUNIT_EXPECT_EQ_MSG(test, counts[i], vtd_model_done(m, i), "command %u", i);
+}
+
+/* S2 */
+
+static int flush_table(void *arg)
+{
+	struct flush_one *one = arg;
+
+	omni_test_unmap(one->domain, IOVA, SZ_2M);
+	complete(&one->done);
+	return 0;
+}
+
+static void s2_tables_are_freed_after_the_flush(struct kunit *test)
+{
+	struct flush_one one = { .done = COMPLETION_INITIALIZER_ONSTACK(one.done) };
+	struct task_struct *task;
+	struct omni_device *od;
+	struct vtd_model *m;
+	unsigned int tail, tries;
+	long tables;
+
+	one.domain = flush_setup(test, 0, 0, &m, &od, 0);
+	KUNIT_ASSERT_EQ(test, omni_test_map(one.domain, IOVA, PA, SZ_4K, 512, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA, true, NULL), 0);
+	tables = omni_tables_live();
+	vtd_model_hang(m, true);
+	tail = READ_ONCE(m->iqt);
+	task = kthread_run(flush_table, &one, "omni-flush");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (tries = 0; tries < 300 && READ_ONCE(m->iqt) == tail; tries++)
+		usleep_range(500, 1000);
+	KUNIT_EXPECT_NE(test, READ_ONCE(m->iqt), tail);
+	msleep(20);
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
+	vtd_model_hang(m, false);
+	wait_for_completion(&one.done);
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables - 1);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+static void s2_queued_tables_wait_for_flush_iotlb_all(struct kunit *test)
+{
+	struct iommu_iotlb_gather gather;
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	long tables;
+	u64 before;
+	unsigned int i;
+
+	domain = flush_setup(test, 0, 0, &m, &od, 4);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 4 * 512, BOTH), 0);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + i * SZ_2M, true, NULL), 0);
+	tables = omni_tables_live();
+	before = flush_commands(m);
+	for (i = 0; i < 4; i++) {
+		iommu_iotlb_gather_init(&gather);
+		gather.queued = true;
+		flush_unmap(domain, IOVA + i * SZ_2M, SZ_2M, &gather);
+		KUNIT_EXPECT_TRUE(test, list_empty(&gather.freelist));
+	}
+	KUNIT_EXPECT_EQ(test, flush_commands(m), before);
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
+	domain->iommu.ops->flush_iotlb_all(&domain->iommu);
+	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DOMAIN), 1);
+	KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
+	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DEVTLB), 1);
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables - 4);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA + i * SZ_2M, true, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* N7 */
+
+static void n7_each_changed_line_is_written_back_once(struct kunit *test)
+{
+	static const struct {
+		unsigned int first, nr, lines;
+	} cases[] = {
+		{ 0, 1, 1 }, { 0, 8, 1 }, { 7, 2, 2 }, { 8, 9, 2 }, { 3, 500, 63 }, { 0, 511, 64 },
+	};
+	struct omni_device *od;
+	struct omni_domain *domain;
+	struct vtd_model *m;
+	unsigned long lines;
+	unsigned int i;
+
+	domain = flush_setup(test, VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C, &m, &od, 0);
+	/* A page that stays keeps the table. */
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + 511 * SZ_4K, PA, SZ_4K, 1, BOTH), 0);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		u64 iova = IOVA + cases[i].first * SZ_4K;
+
+		lines = omni_memory_cleaned();
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA, SZ_4K, cases[i].nr, BOTH),
+				0);
+		KUNIT_EXPECT_EQ(test, omni_memory_cleaned() - lines, cases[i].lines);
+		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, iova, true, NULL), 0);
+		lines = omni_memory_cleaned();
+		omni_test_unmap(domain, iova, cases[i].nr * SZ_4K);
+		KUNIT_EXPECT_EQ(test, omni_memory_cleaned() - lines, cases[i].lines);
+		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, iova, true, NULL), 0);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* S1 and S2 under interleaving */
+
+#define RACE_REGIONS	12		/* of 2M; the last three shared in blocks */
+#define RACE_WHOLE	9
+#define RACE_BLOCK	64		/* pages */
+#define RACE_MAPPERS	3
+#define RACE_PAGES	SZ_4M		/* physical pages, each used once */
+#define RACE_MS		700
+#define RACE_FIXED	0x0100		/* requester IDs */
+#define RACE_ROAMER	0x0208
+#define RACE_IDENTITY	2		/* bit of race.may, besides those of the domains */
+
+struct race_config {
+	const char *name;
+	u64 cap;
+	u64 ecap;
+	u8 ats;
+	bool evict;
+	bool speculate;
+};
+
+static const struct race_config race_configs[] = {
+	{ "plain", VTD_MODEL_CAP, VTD_MODEL_ECAP },
+	{ "evict", VTD_MODEL_CAP, VTD_MODEL_ECAP, .evict = true, .speculate = true },
+	{ "cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP, .speculate = true },
+	{ "rwbf", VTD_MODEL_CAP | VTD_CAP_RWBF, VTD_MODEL_ECAP },
+	{ "incoherent", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C },
+	{ "incoherent_cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP & ~VTD_ECAP_C,
+	  .evict = true },
+	{ "ats", VTD_MODEL_CAP, VTD_MODEL_ECAP, .ats = 4 },
+	{ "ats_cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP, .ats = 32, .evict = true },
+	{ "no_pages", VTD_MODEL_CAP & ~VTD_CAP_PSI, VTD_MODEL_ECAP, .ats = 1 },
+	{ "registers", VTD_MODEL_CAP, ECAP_REGISTERS, .speculate = true },
+};
+
+/**
+ * struct race - many at once on one unit
+ * @m: the unit
+ * @domain: two domains
+ * @fixed: a device that stays in each
+ * @roamer: one that wanders between both, blocked and identity
+ * @may: what the roamer may see: bits of the domains, RACE_IDENTITY
+ * @allowed: a byte a physical page: the domain that maps it, plus 1, or 0
+ * @where: the first IOVA page of each block of physical pages
+ * @next: next block of physical pages
+ * @stale: accesses that met a page they must not
+ * @lost: accesses to mapped pages that were refused, or met another page
+ * @first: what the first stale access met
+ * @maps: maps done
+ * @dmas: accesses
+ * @moves: attaches of the roamer
+ * @errors: operations that failed
+ */
+struct race {
+	struct vtd_model *m;
+	struct omni_domain *domain[2];
+	struct omni_device *fixed[2];
+	struct omni_device *roamer;
+	unsigned long may;
+	u8 *allowed;
+	u32 *where;
+	atomic_t next;
+	atomic_t stale;
+	atomic_t lost;
+	u64 first[3];
+	atomic_t maps;
+	atomic_t dmas;
+	atomic_t moves;
+	atomic_t errors;
+};
+
+/* Something mapped, or not: a region or a block of one domain. */
+struct race_area {
+	u64 page;		/* first IOVA page */
+	unsigned int room;	/* pages */
+	unsigned int nr;	/* pages mapped now */
+	u32 index;		/* first physical page */
+};
+
+struct race_mapper {
+	struct race *race;
+	unsigned int id;
+	struct rnd_state rnd;
+};
+
+struct race_access {
+	struct race *race;
+	u16 rid;
+	u64 iova;
+};
+
+static void race_meet(void *arg, u64 pa)
+{
+	struct race_access *access = arg;
+	struct race *race = access->race;
+	unsigned long may = access->rid == RACE_ROAMER ? READ_ONCE(race->may) :
+			    BIT(access->rid - RACE_FIXED);
+	u64 index = (pa - PA) >> 12;
+	u8 domain;
+
+	if (pa < PA) {
+		if (may & BIT(RACE_IDENTITY) && pa == access->iova)
+			return;
+	} else if (index < RACE_PAGES) {
+		domain = READ_ONCE(race->allowed[index]);
+		if (domain && may & BIT(domain - 1) &&
+		    race->where[index / RACE_BLOCK] + index % RACE_BLOCK == access->iova >> 12)
+			return;
+	}
+	if (atomic_inc_return(&race->stale) == 1) {
+		race->first[0] = access->rid;
+		race->first[1] = access->iova;
+		race->first[2] = pa;
+	}
+}
+
+static int race_touch(struct race *race, u16 rid, u64 iova, bool write, u64 *pa)
+{
+	struct race_access access = { .race = race, .rid = rid, .iova = iova };
+
+	return vtd_model_dma(race->m, rid, iova, write, pa, race_meet, &access);
+}
+
+static int race_dma(void *arg)
+{
+	struct race_mapper *self = arg;
+	struct race *race = self->race;
+	static const u16 rids[] = { RACE_FIXED, RACE_FIXED + 1, RACE_ROAMER };
+
+	while (!kthread_should_stop()) {
+		u64 page = omni_below(&self->rnd, RACE_REGIONS) * 512;
+
+		page += omni_below(&self->rnd, omni_below(&self->rnd, 4) ? 4 : 512);
+		race_touch(race, rids[omni_below(&self->rnd, 3)], IOVA + (page << 12),
+			   prandom_u32_state(&self->rnd) & 1, NULL);
+		atomic_inc(&race->dmas);
+		cond_resched();
+	}
+	return 0;
+}
+
+static int race_roam(void *arg)
+{
+	struct race_mapper *self = arg;
+	struct race *race = self->race;
+
+	while (!kthread_should_stop()) {
+		unsigned int to = omni_below(&self->rnd, 4);
+		struct omni_domain *domain = to < 2 ? race->domain[to] :
+					     to == RACE_IDENTITY ? &omni_identity : NULL;
+		unsigned long bit = to < 3 ? BIT(to) : 0;
+
+		WRITE_ONCE(race->may, race->may | bit);
+		/* The new may be seen from here on, the old until the attach is over. */
+		smp_mb();
+		if (omni_test_attach(race->roamer, domain))
+			atomic_inc(&race->errors);
+		WRITE_ONCE(race->may, bit);
+		atomic_inc(&race->moves);
+		cond_resched();
+	}
+	return 0;
+}
+
+static bool race_map(struct race_mapper *self, unsigned int d, struct race_area *area)
+{
+	struct race *race = self->race;
+	bool large = area->room == 512 && !omni_below(&self->rnd, 3);
+	unsigned int blocks = area->room / RACE_BLOCK, i, at;
+	int chunk;
+	u64 iova, pa;
+
+	/* A large leaf wants its 512 pages aligned: regions take twice the room. */
+	chunk = blocks > 1 ? 2 * blocks : 1;
+	chunk = atomic_add_return(chunk, &race->next) - chunk;
+	chunk = round_up(chunk, blocks);
+	if ((chunk + 8) * RACE_BLOCK >= RACE_PAGES)
+		return false;
+	area->index = chunk * RACE_BLOCK;
+	area->nr = large || omni_below(&self->rnd, 2) ? area->room :
+		   1 + omni_below(&self->rnd, area->room);
+	for (i = 0; i < blocks; i++)
+		race->where[chunk + i] = (IOVA >> 12) + area->page + i * RACE_BLOCK;
+	memset(&race->allowed[area->index], d + 1, area->nr);
+	smp_wmb();
+	iova = IOVA + (area->page << 12);
+	pa = PA + ((u64)area->index << 12);
+	if (omni_test_map(race->domain[d], iova, pa, large ? SZ_2M : SZ_4K,
+			  large ? 1 : area->nr, BOTH)) {
+		atomic_inc(&race->errors);
+		return false;
+	}
+	atomic_inc(&race->maps);
+	for (i = 0; i < 2; i++) {
+		u64 met = 0;
+
+		at = i ? omni_below(&self->rnd, area->nr) : 0;
+		if (race_touch(race, RACE_FIXED + d, iova + (u64)at * SZ_4K, at & 1, &met) ||
+		    met != pa + (u64)at * SZ_4K)
+			atomic_inc(&race->lost);
+	}
+	return true;
+}
+
+static void race_unmap(struct race_mapper *self, unsigned int d, struct race_area *area)
+{
+	struct race *race = self->race;
+	struct omni_domain *domain = race->domain[d];
+	u64 iova = IOVA + (area->page << 12);
+	unsigned int nr = area->nr, first = 0;
+	struct iommu_iotlb_gather gather;
+	bool queued = !omni_below(&self->rnd, 4);
+
+	/* Now and then in pieces, the last one first. */
+	iommu_iotlb_gather_init(&gather);
+	gather.queued = queued;
+	if (nr < 512 && nr > 2 && !omni_below(&self->rnd, 3))
+		first = 1 + omni_below(&self->rnd, nr - 1);
+	if (first)
+		flush_unmap(domain, iova + first * SZ_4K, (nr - first) * SZ_4K, &gather);
+	flush_unmap(domain, iova, (first ?: nr) * SZ_4K, &gather);
+	if (queued)
+		domain->iommu.ops->flush_iotlb_all(&domain->iommu);
+	else
+		flush_sync(domain, &gather);
+	memset(&race->allowed[area->index], 0, nr);
+	if (!race_touch(race, RACE_FIXED + d, iova, false, NULL) ||
+	    !race_touch(race, RACE_FIXED + d, iova + (nr - 1) * SZ_4K, true, NULL))
+		atomic_inc(&race->lost);
+	area->nr = 0;
+}
+
+#define RACE_AREAS	(RACE_WHOLE / RACE_MAPPERS + \
+			 (RACE_REGIONS - RACE_WHOLE) * 512 / RACE_BLOCK / RACE_MAPPERS)
+
+static int race_mapper(void *arg)
+{
+	struct race_mapper *self = arg;
+	struct race_area *area, *areas;
+	unsigned int d, i;
+
+	areas = kcalloc(2 * RACE_AREAS, sizeof(*areas), GFP_KERNEL);
+	if (!areas) {
+		atomic_inc(&self->race->errors);
+		goto out;
+	}
+	for (d = 0; d < 2; d++) {
+		area = areas + d * RACE_AREAS;
+		for (i = 0; i < RACE_WHOLE / RACE_MAPPERS; i++, area++) {
+			area->page = (i * RACE_MAPPERS + self->id) * 512;
+			area->room = 512;
+		}
+		for (i = 0; area < areas + (d + 1) * RACE_AREAS; i++, area++) {
+			area->page = RACE_WHOLE * 512 + (i * RACE_MAPPERS + self->id) * RACE_BLOCK;
+			area->room = RACE_BLOCK;
+		}
+	}
+	while (!kthread_should_stop()) {
+		i = omni_below(&self->rnd, 2 * RACE_AREAS);
+		area = &areas[i];
+		if (area->nr)
+			race_unmap(self, i / RACE_AREAS, area);
+		else if (!race_map(self, i / RACE_AREAS, area))
+			break;
+		cond_resched();
+	}
+	for (i = 0; i < 2 * RACE_AREAS; i++)
+		if (areas[i].nr)
+			race_unmap(self, i / RACE_AREAS, &areas[i]);
+	kfree(areas);
+out:
+	/* kthread_stop() wants to find the thread. */
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static void race_free(void *arg)
+{
+	vfree(arg);
+}
+
+static void *race_alloc(struct kunit *test, size_t size)
+{
+	void *p = vzalloc(size);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, race_free, p), 0);
+	return p;
+}
+
+static void s1_no_stale_hit_under_interleaving(struct kunit *test)
+{
+	int (*const jobs[])(void *) = { race_mapper, race_mapper, race_mapper, race_roam,
+					race_dma };
+	const struct race_config *config = test->param_value;
+	const struct vtd_model_config model = {
+		.name = config->name,
+		.cap = config->cap,
+		.ecap = config->ecap,
+		.evict = config->evict,
+		.speculate = config->speculate,
+	};
+	struct task_struct *tasks[ARRAY_SIZE(jobs)];
+	struct race_mapper self[ARRAY_SIZE(jobs)];
+	struct rnd_state rnd;
+	struct race *race;
+	unsigned int i;
+	long tables = omni_tables_live();
+
+	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->allowed = race_alloc(test, RACE_PAGES);
+	race->where = race_alloc(test, RACE_PAGES / RACE_BLOCK * sizeof(*race->where));
+	race->m = vtd_model_create(test, &model);
+	race->m->mute = true;
+	for (i = 0; i < 2; i++) {
+		race->domain[i] = vtd_model_domain(test, race->m);
+		race->fixed[i] = vtd_model_device(test, race->m, RACE_FIXED + i, config->ats);
+		KUNIT_ASSERT_EQ(test, omni_test_attach(race->fixed[i], race->domain[i]), 0);
+	}
+	race->roamer = vtd_model_device(test, race->m, RACE_ROAMER, config->ats);
+	omni_seed(test, &rnd);
+	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		self[i] = (struct race_mapper) { .race = race, .id = i };
+		prandom_seed_state(&self[i].rnd, prandom_u32_state(&rnd));
+		tasks[i] = kthread_run(jobs[i], &self[i], "omni-race%u", i);
+		KUNIT_EXPECT_FALSE(test, IS_ERR(tasks[i]));
+	}
+	msleep(RACE_MS);
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		if (!IS_ERR(tasks[i]))
+			kthread_stop(tasks[i]);
+
+	kunit_info(test, "%d maps, %d accesses, %d attaches, %llu hits, %llu walks\n",
+		   atomic_read(&race->maps), atomic_read(&race->dmas),
+		   atomic_read(&race->moves), race->m->hits, race->m->walks);
+	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&race->stale), 0,
+			    "the first: %04llx at %#llx met %#llx", race->first[0],
+			    race->first[1], race->first[2]);
+	KUNIT_EXPECT_EQ(test, atomic_read(&race->lost), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&race->errors), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&race->maps), 20);
+	KUNIT_EXPECT_GT(test, atomic_read(&race->moves), 10);
+	KUNIT_EXPECT_GT(test, race->m->hits, 100);
+
+	KUNIT_EXPECT_EQ(test, omni_test_attach(race->roamer, NULL), 0);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, omni_test_attach(race->fixed[i], NULL), 0);
+		vtd_model_domain_free(test, race->domain[i]);
+	}
+	vtd_model_destroy(test, race->m);
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
+}
+
+static void race_describe(const struct race_config *config, char *text)
+{
+	strscpy(text, config->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(race, race_configs, race_describe);
+
+static struct kunit_case flush_cases[] = {
+	KUNIT_CASE(kinds_accumulate_to_the_highest),
+	KUNIT_CASE(f1_steps_issue_nothing),
+	KUNIT_CASE(f2_added_costs_nothing),
+	KUNIT_CASE(f2_added_is_flushed_where_it_is_cached),
+	KUNIT_CASE(f2_added_flushes_the_write_buffer),
+	KUNIT_CASE(f2_a_domain_nobody_uses_costs_nothing),
+	KUNIT_CASE(f3_leaf_hint_exactly_when_no_table_was_unlinked),
+	KUNIT_CASE(f4_all_units_are_asked_before_one_is_waited_for),
+	KUNIT_CASE(f5_cover_is_minimal_and_always_covers),
+	KUNIT_CASE(f5_device_tlb_cover_is_minimal),
+	KUNIT_CASE(f5_no_page_command_goes_domain_wide),
+	KUNIT_CASE(f5_disjoint_pieces_are_one_flush),
+	KUNIT_CASE(f6_every_decision_is_counted),
+	KUNIT_CASE(s2_tables_are_freed_after_the_flush),
+	KUNIT_CASE(s2_queued_tables_wait_for_flush_iotlb_all),
+	KUNIT_CASE(n7_each_changed_line_is_written_back_once),
+	KUNIT_CASE_PARAM(s1_no_stale_hit_under_interleaving, race_gen_params),
+	{ }
+};
+
+static struct kunit_suite flush_suite = {
+	.name = "omni_flush",
+	.test_cases = flush_cases,
+};
+
+kunit_test_suites(&flush_suite);
