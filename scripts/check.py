@@ -317,6 +317,9 @@ def boots(args):
     return out
 
 
+# Guest scripts that run compiled programs, whatever their environment says.
+PROGRAMS = {"vfio", "reserved", "suspend"}
+
 RESERVED = 0x2e000000
 
 
@@ -466,7 +469,7 @@ def main():
         return 2
 
     guest = Guest(need_module=not args.reference,
-                  need_programs=any(b.env.get("VFIO") or b.script == "vfio" for b in wanted))
+                  need_programs=any(b.env.get("VFIO") or b.script in PROGRAMS for b in wanted))
     if any(b.driver == "skip-flush" for b in wanted):
         guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1")
     print(f"guest kernel {guest.kernel.version}, {len(wanted)} boots, logs in {harness.LOGS}",
