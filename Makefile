@@ -9,7 +9,7 @@ FALLBACK := y
 endif
 
 .DEFAULT_GOAL := modules
-.PHONY: modules demo check setup clean help
+.PHONY: modules demo check kunit mutants setup clean help
 
 modules:
 	@[ -n "$(KDIR)" ] || { echo "no kernel headers: run scripts/setup.sh, or say KDIR=<headers>" >&2; exit 1; }
@@ -27,6 +27,13 @@ check: setup
 		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
 		$(if $(JOBS),--jobs $(JOBS))
 
+kunit: setup
+	@python3 scripts/kunit.py $(if $(SUITE),--suite '$(SUITE)') $(if $(KERNEL),--kernel $(KERNEL)) \
+		$(if $(SEED),--seed $(SEED))
+
+mutants: setup
+	@python3 scripts/mutants.py $(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
+
 clean:
 	@if [ -n "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
 	rm -rf build scripts/__pycache__
@@ -42,6 +49,12 @@ help:
 	@echo '  LONG=1               1000 rounds of insmod and rmmod instead of 200'
 	@echo '  JOBS=<n>             guests at once (2)'
 	@echo '  REFERENCE=1          run the checks on the kernel'"'"'s own driver instead'
+	@echo 'make kunit           the KUnit suites, on a test kernel built and cached when missing'
+	@echo '  SUITE=<glob>         one suite or some'
+	@echo '  KERNEL=debug         on the debug kernel instead of the plain one'
+	@echo '  SEED=<n>             repeat the random programs of an earlier run'
+	@echo 'make mutants         put faults into the driver one by one: a suite has to notice each'
+	@echo '  ONLY=<regex>, LIST=1 some of them, or just list them'
 	@echo 'make clean           remove what was built'
 	@echo 'VERBOSE=1            with demo or check: stream the consoles'
 	@echo 'Logs of the guests are in build/logs.'

@@ -422,6 +422,7 @@ static const struct iommu_ops omni_ops = {
 
 /* Life */
 
+#ifndef OMNI_KUNIT
 static int omni_register(void)
 {
 	struct omni_unit *unit;
@@ -472,7 +473,6 @@ static int omni_check_untrusted(void)
 	return 0;
 }
 
-#ifndef OMNI_KUNIT
 static int __init omni_init(void)
 {
 	int i, ret, nr = 0;

@@ -217,6 +217,13 @@ static inline struct omni_domain *to_omni_domain(struct iommu_domain *domain)
 	return container_of(domain, struct omni_domain, iommu);
 }
 
+/* Pulled out: nothing it caches can be used any more, and it answers nobody. */
+static inline bool omni_device_gone(const struct omni_device *od)
+{
+	return dev_is_pci(od->dev) &&
+	       READ_ONCE(to_pci_dev(od->dev)->error_state) == pci_channel_io_perm_failure;
+}
+
 extern struct omni_domain omni_identity;
 
 /**

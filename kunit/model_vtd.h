@@ -91,6 +91,14 @@ struct vtd_cache {
 	unsigned int high;	/* items from here on are unused */
 };
 
+/* The model's two files share these; all want its lock held. */
+struct vtd_cached *vtd_cache_next(struct vtd_cache *cache, struct vtd_cached *item);
+void vtd_cache_drop(struct vtd_cache *cache, struct vtd_cached *item);
+bool vtd_cached_meets(const struct vtd_cached *item, u64 first, u64 last);
+
+#define for_each_cached(c, cache) \
+	for ((c) = vtd_cache_next((cache), NULL); (c); (c) = vtd_cache_next((cache), (c)))
+
 #define VTD_MODEL_TRACE		1024
 #define VTD_MODEL_PENDING	12
 
@@ -111,6 +119,7 @@ struct vtd_pending {
  * @thread: works on the queue
  * @rnd: all its choices
  * @hang: it answers no command any more
+ * @hung_since: from when on
  * @delay_ns: every step takes that long
  * @iqe_after: commands until invalidation queue errors begin
  * @iqe_left: invalidation queue errors to come
@@ -134,10 +143,10 @@ struct vtd_model {
 	struct vtd_unit *unit;
 	raw_spinlock_t lock;	/* see @lock above */
 	struct task_struct *thread;
-	struct irq_work irq_work;
 	struct rnd_state rnd;
 
 	bool hang;
+	u64 hung_since;
 	u64 delay_ns;
 	u64 iqe_after;
 	unsigned int iqe_left;
@@ -154,7 +163,8 @@ struct vtd_model {
 	u64 walks;
 	u64 faults;
 
-	/* Registers */
+	/* private: registers by their names, what is in flight, what is cached */
+	struct irq_work irq_work;
 	u32 gsts, gsts_next;
 	unsigned int gsts_wait;
 	u64 rtaddr, root;
@@ -164,12 +174,14 @@ struct vtd_model {
 	u32 fsts, fectl, fedata, feaddr, feuaddr, pmen;
 	u64 iqa, iqercd;
 	unsigned int iqh, iqt;
+	bool bad;
+	unsigned int bad_at;
+	struct vtd_desc bad_desc;
 	struct {
 		u64 lo, hi;
 	} frcd[8];
 	unsigned int next_frcd, fri;
 
-	/* The queue's inside */
 	u64 seq;
 	struct vtd_pending pending[VTD_MODEL_PENDING];
 	unsigned int nr_pending;
@@ -178,6 +190,16 @@ struct vtd_model {
 	struct vtd_cache contexts, tlb, tables, device_tlb;
 	DECLARE_BITMAP(ats_on, 65536);
 };
+
+static inline u32 vtd_model_random(struct vtd_model *m, u32 ceil)
+{
+	return omni_below(&m->rnd, ceil);
+}
+
+bool vtd_model_any_fault(struct vtd_model *m);
+void vtd_model_event(struct vtd_model *m);
+int vtd_model_thread(void *arg);
+struct vtd_model *vtd_model_of(const struct vtd_unit *unit);
 
 /**
  * vtd_model_create() - make a unit and switch it on with the driver's own code

@@ -8,144 +8,13 @@
  * tables live. Entries are compared with the specification's bits, and where
  * walks are not snooped with what is in memory, as the unit would read it (N7).
  */
-#include "engine_formats.h"
+#include "engine_oracle.h"
 
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/kthread.h>
-#include <linux/maple_tree.h>
-#include <linux/sizes.h>
-#include <linux/vmalloc.h>
-#include <linux/xarray.h>
 
-#define ENGINE_ENTRIES	512
-#define ENGINE_LEVELS	5
 #define ENGINE_OPS	100000	/* operations of a random program */
-
-static unsigned int engine_shift(unsigned int level)
-{
-	return 12 + 9 * level;
-}
-
-static u64 engine_step(unsigned int level)
-{
-	return BIT_ULL(engine_shift(level));
-}
-
-/* One operation, to say which one failed. */
-struct engine_op {
-	unsigned long nr;
-	const char *what;
-	u64 iova;
-	u64 pa;
-	u64 size;
-	unsigned int level;
-};
-
-/* What operations came to, to know that a random program was worth its time. */
-enum engine_outcome {
-	ENGINE_ADDED,
-	ENGINE_MODIFIED,
-	ENGINE_EXISTS,
-	ENGINE_EXISTS_LATER,
-	ENGINE_RANGE,
-	ENGINE_UNMAPPED,
-	ENGINE_UNMAPPED_SHORT,
-	ENGINE_UNMAPPED_MORE,
-	ENGINE_UNMAPPED_NOTHING,
-	ENGINE_UNLINKED,
-	ENGINE_OUTCOMES
-};
-
-/* Leaves of one size that one map made, or what is left of them. */
-struct engine_run {
-	u64 iova;
-	u64 pa;
-	u64 bits;
-	unsigned int level;
-};
-
-/**
- * struct engine - a page table, and what it should be
- * @test: the test
- * @fmt: the format
- * @pt: the page table
- * @live: tables there were before
- * @unwritten: reads of lines never written back there were before
- * @gone: tables handed over, not yet freed
- * @nr_gone: how many
- * @op: what is being done
- * @runs: by page number, index of the run plus one
- * @run: all runs there have been
- * @nr_runs: how many
- * @max_runs: room
- * @tables: which tables exist below the root, a level each
- * @nr_tables: how many
- * @bytes: bytes mapped
- * @outcomes: how often each came
- */
-struct engine {
-	struct kunit *test;
-	const struct engine_format *fmt;
-	struct omni_pt pt;
-	long live;
-	unsigned long unwritten;
-	struct list_head gone;
-	unsigned long nr_gone;
-	struct engine_op op;
-	struct maple_tree runs;
-	struct engine_run *run;
-	unsigned int nr_runs;
-	unsigned int max_runs;
-	struct xarray tables[ENGINE_LEVELS];
-	unsigned long nr_tables;
-	u64 bytes;
-	unsigned int outcomes[ENGINE_OUTCOMES];
-};
-
-/**
- * struct engine_shape - one parameter of every case
- * @fmt: the format
- * @top: highest level
- * @incoherent: table walks are not snooped
- */
-struct engine_shape {
-	const struct engine_format *fmt;
-	unsigned int top;
-	bool incoherent;
-};
-
-static const void *engine_next_shape(const void *prev, char *desc, bool coherent)
-{
-	static struct engine_shape shapes[ARRAY_SIZE(engine_formats) * ENGINE_LEVELS * 2];
-	struct engine_shape *next = (void *)prev;
-	unsigned int i, top, n = 0;
-
-	for (i = 0; i < ARRAY_SIZE(engine_formats); i++)
-		for (top = engine_formats[i]->min_top; top <= engine_formats[i]->max_top; top++) {
-			shapes[n++] = (struct engine_shape){ engine_formats[i], top, false };
-			shapes[n++] = (struct engine_shape){ engine_formats[i], top, true };
-		}
-
-	next = next ? next + 1 : shapes;
-	while (!coherent && next < shapes + n && !next->incoherent)
-		next++;
-	if (next >= shapes + n)
-		return NULL;
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s-%u-levels-%s", next->fmt->name,
-		 next->top + 1, next->incoherent ? "incoherent" : "coherent");
-	return next;
-}
-
-static const void *engine_shapes(const void *prev, char *desc)
-{
-	return engine_next_shape(prev, desc, true);
-}
-
-static const void *engine_incoherent_shapes(const void *prev, char *desc)
-{
-	return engine_next_shape(prev, desc, false);
-}
 
 /* Refusing table memory. The hook runs in the middle of an allocation. */
 
@@ -161,498 +30,6 @@ static void engine_set_hook(bool (*hook)(void))
 {
 	engine_hook = hook;
 	WRITE_ONCE(engine_hook_task, hook ? current : NULL);
-}
-
-/* Failure: the operation, and what is wrong with it */
-
-static noinline __printf(2, 3) void engine_fail(struct engine *e, const char *fmt, ...)
-{
-	char why[160];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why, sizeof(why), fmt, args);
-	va_end(args);
-	engine_set_hook(NULL);
-	KUNIT_FAIL_AND_ABORT(e->test, "operation %lu, %s iova %llx size %llx pa %llx level %u: %s",
-			     e->op.nr, e->op.what, e->op.iova, e->op.size, e->op.pa,
-			     e->op.level, why);
-}
-
-#define ENGINE_CHECK(e, cond, fmt, ...)				\
-	do {							\
-		if (unlikely(!(cond)))				\
-			engine_fail(e, fmt, ##__VA_ARGS__);	\
-	} while (0)
-
-/* The oracle */
-
-static u64 engine_last(const struct engine *e)
-{
-	return BIT_ULL(engine_shift(e->pt.top + 1)) - 1;
-}
-
-static const struct engine_run *engine_run_of(struct engine *e, void *entry)
-{
-	return entry ? &e->run[xa_to_value(entry) - 1] : NULL;
-}
-
-static const struct engine_run *engine_find(struct engine *e, u64 iova)
-{
-	if (iova > engine_last(e))
-		return NULL;
-	return engine_run_of(e, mtree_load(&e->runs, iova >> 12));
-}
-
-/* The first byte from @iova to @last that is mapped, or @last + 1. */
-static u64 engine_first_mapped(struct engine *e, u64 iova, u64 last)
-{
-	MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
-	void *entry;
-
-	rcu_read_lock();
-	entry = mas_find(&mas, last >> 12);
-	rcu_read_unlock();
-	return entry ? max(iova, (u64)mas.index << 12) : last + 1;
-}
-
-/* Where an unmap from @iova to @last ends: the first byte it leaves. */
-static u64 engine_unmap_end(struct engine *e, u64 iova, u64 last)
-{
-	u64 at = iova;
-
-	while (at <= last) {
-		MA_STATE(mas, &e->runs, at >> 12, at >> 12);
-		const struct engine_run *run;
-		u64 run_last, step;
-
-		rcu_read_lock();
-		run = engine_run_of(e, mas_walk(&mas));
-		rcu_read_unlock();
-		if (!run)
-			break;
-		step = engine_step(run->level);
-		if (!IS_ALIGNED(at, step))
-			break;
-		run_last = ((u64)mas.last << 12) | 0xfff;
-		at = min(run_last, last | (step - 1)) + 1;
-	}
-	return at;
-}
-
-static void engine_remember(struct engine *e, u64 iova, u64 size, void *entry)
-{
-	int ret = mtree_store_range(&e->runs, iova >> 12, (iova + size - 1) >> 12, entry,
-				    GFP_KERNEL);
-
-	KUNIT_ASSERT_EQ(e->test, ret, 0);
-}
-
-/* Tables at @level that translate something of the range exist from now on. */
-static void engine_tables_add(struct engine *e, unsigned int level, u64 iova, u64 size)
-{
-	unsigned int shift = engine_shift(level + 1);
-	unsigned long i;
-
-	for (i = iova >> shift; i <= (iova + size - 1) >> shift; i++) {
-		if (xa_load(&e->tables[level], i))
-			continue;
-		KUNIT_ASSERT_FALSE(e->test, xa_err(xa_store(&e->tables[level], i, xa_mk_value(1),
-							    GFP_KERNEL)));
-		e->nr_tables++;
-	}
-}
-
-/* Tables below @level that translate nothing but the range are gone. */
-static unsigned int engine_tables_drop(struct engine *e, unsigned int level, u64 iova, u64 last)
-{
-	unsigned int n = 0, l;
-
-	for (l = 0; l < level; l++) {
-		u64 span = engine_step(l + 1);
-		u64 first = round_up(iova, span);
-		unsigned long i;
-		void *entry;
-
-		if (last < span - 1 || first > last - (span - 1))
-			continue;
-		xa_for_each_range(&e->tables[l], i, entry, first / span, (last + 1) / span - 1) {
-			xa_erase(&e->tables[l], i);
-			n++;
-		}
-	}
-	e->nr_tables -= n;
-	return n;
-}
-
-static void engine_check_live(struct engine *e)
-{
-	long live = omni_tables_live() - e->live;
-
-	ENGINE_CHECK(e, live == (long)(1 + e->nr_tables + e->nr_gone),
-		     "%ld tables live, not the root, %lu below it and %lu handed over",
-		     live, e->nr_tables, e->nr_gone);
-}
-
-/* Looking at the page table as the hardware does */
-
-static u64 engine_read(const struct engine *e, const __le64 *entry, bool memory)
-{
-	return memory ? omni_memory_read(virt_to_phys((void *)entry), false) :
-			le64_to_cpu(READ_ONCE(*entry));
-}
-
-static __le64 *engine_entry(__le64 *table, u64 iova, unsigned int level)
-{
-	return &table[(iova >> engine_shift(level)) % ENGINE_ENTRIES];
-}
-
-/* The entry that ends the walk for @iova, and its level. */
-static u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *level)
-{
-	const struct engine_format *fmt = e->fmt;
-	__le64 *table = e->pt.root;
-	unsigned int l = e->pt.top;
-
-	for (;; l--) {
-		u64 entry = engine_read(e, engine_entry(table, iova, l), memory);
-
-		*level = l;
-		if (!fmt->present(entry) || fmt->is_leaf(entry, l))
-			return entry;
-		/* In memory the bit may stay: the hardware ignores it. */
-		if (memory)
-			entry &= ~fmt->pending;
-		ENGINE_CHECK(e, entry == fmt->table(fmt->pa(entry)),
-			     "the entry at level %u for %llx is %llx", l, iova, entry);
-		table = phys_to_virt(fmt->pa(entry));
-	}
-}
-
-/* Is one address what the oracle says, to the engine and to the hardware? */
-static void engine_probe(struct engine *e, u64 iova)
-{
-	const struct engine_run *run = engine_find(e, iova);
-	phys_addr_t pa = e->fmt->iova_to_phys(&e->pt, iova);
-	unsigned int level;
-	u64 entry, want = 0;
-
-	ENGINE_CHECK(e, pa == (run ? run->pa + (iova - run->iova) : 0),
-		     "%llx translates to %llx", iova, pa);
-	if (iova > engine_last(e))
-		return;
-	entry = engine_walk(e, iova, e->pt.incoherent, &level);
-	if (run) {
-		u64 leaf = ALIGN_DOWN(iova, engine_step(run->level));
-
-		want = e->fmt->leaf(run->pa + (leaf - run->iova), run->level,
-				    run->bits | e->pt.leaf_bits);
-		ENGINE_CHECK(e, level == run->level, "the leaf for %llx is at level %u",
-			     iova, level);
-	}
-	ENGINE_CHECK(e, entry == want, "the entry for %llx is %llx, not %llx",
-		     iova, entry, want);
-}
-
-/**
- * struct engine_sum - what a walk over all entries finds
- * @run: the run the last leaf was in
- * @run_first: its first byte
- * @run_last: its last byte
- * @tables: tables below the root
- * @bytes: bytes mapped
- */
-struct engine_sum {
-	const struct engine_run *run;
-	u64 run_first;
-	u64 run_last;
-	unsigned long tables;
-	u64 bytes;
-};
-
-static void engine_check_leaf(struct engine *e, struct engine_sum *sum, u64 entry, u64 iova,
-			      unsigned int level)
-{
-	const struct engine_run *run = sum->run;
-
-	if (!run || iova < sum->run_first || iova > sum->run_last) {
-		MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
-
-		rcu_read_lock();
-		run = engine_run_of(e, mas_walk(&mas));
-		rcu_read_unlock();
-		ENGINE_CHECK(e, run, "a leaf %llx for %llx, where nothing is mapped", entry, iova);
-		sum->run = run;
-		sum->run_first = (u64)mas.index << 12;
-		sum->run_last = ((u64)mas.last << 12) | 0xfff;
-	}
-	ENGINE_CHECK(e, level == run->level &&
-		     entry == e->fmt->leaf(run->pa + (iova - run->iova), level,
-					   run->bits | e->pt.leaf_bits),
-		     "the leaf for %llx is %llx at level %u", iova, entry, level);
-	sum->bytes += engine_step(level);
-}
-
-static void engine_check_table(struct engine *e, struct engine_sum *sum, __le64 *table,
-			       unsigned int level, u64 iova)
-{
-	unsigned int i, leaves = 0, tables = 0;
-
-	for (i = 0; i < ENGINE_ENTRIES; i++, iova += engine_step(level)) {
-		u64 entry = engine_read(e, &table[i], false);
-
-		if (e->pt.incoherent) {
-			u64 memory = engine_read(e, &table[i], true);
-
-			if (e->fmt->present(entry) && !e->fmt->is_leaf(entry, level))
-				memory &= ~e->fmt->pending;
-			ENGINE_CHECK(e, memory == entry,
-				     "memory has %llx, not %llx for %llx at level %u",
-				     memory, entry, iova, level);
-		}
-		if (!entry)
-			continue;
-		ENGINE_CHECK(e, e->fmt->present(entry), "an odd entry %llx for %llx", entry, iova);
-		if (e->fmt->is_leaf(entry, level)) {
-			engine_check_leaf(e, sum, entry, iova, level);
-			leaves++;
-			continue;
-		}
-		ENGINE_CHECK(e, entry == e->fmt->table(e->fmt->pa(entry)),
-			     "the entry at level %u for %llx is %llx", level, iova, entry);
-		ENGINE_CHECK(e, xa_load(&e->tables[level - 1], iova >> engine_shift(level)),
-			     "a table at level %u for %llx that should not be",
-			     level - 1, iova);
-		engine_check_table(e, sum, phys_to_virt(e->fmt->pa(entry)), level - 1, iova);
-		tables++;
-		sum->tables++;
-	}
-	ENGINE_CHECK(e, atomic_read(&omni_table(table)->leaves) == leaves &&
-		     atomic_read(&omni_table(table)->tables) == tables,
-		     "a table at level %u counts %d leaves, %d tables; has %u, %u", level,
-		     atomic_read(&omni_table(table)->leaves),
-		     atomic_read(&omni_table(table)->tables), leaves, tables);
-}
-
-/* Every entry of every table. */
-static void engine_check_all(struct engine *e)
-{
-	struct engine_sum sum = { };
-
-	engine_check_table(e, &sum, e->pt.root, e->pt.top, 0);
-	ENGINE_CHECK(e, sum.tables == e->nr_tables, "%lu tables below the root, not %lu",
-		     sum.tables, e->nr_tables);
-	ENGINE_CHECK(e, sum.bytes == e->bytes, "%llx bytes mapped, not %llx",
-		     sum.bytes, e->bytes);
-	ENGINE_CHECK(e, e->fmt->empty(&e->pt) == !e->bytes, "empty() is wrong");
-	engine_check_live(e);
-}
-
-/* Operations */
-
-static void engine_op(struct engine *e, const char *what, u64 iova, u64 size, u64 pa,
-		      unsigned int level)
-{
-	e->op = (struct engine_op){ e->op.nr + 1, what, iova, pa, size, level };
-}
-
-static bool engine_in_range(u64 first, u64 size, u64 last)
-{
-	u64 end;
-
-	return size && !check_add_overflow(first, size - 1, &end) && end <= last;
-}
-
-/* Map, and compare all that can be with the oracle. Returns what map did. */
-static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count,
-		      u64 bits)
-{
-	u64 step = engine_step(level), size = count * step, want_mapped = size;
-	unsigned int nr_replaced = 0, want_replaced = 0;
-	int ret, want = OMNI_FLUSH_ADDED;
-	size_t mapped = 0xdead;
-	struct omni_table *table;
-	LIST_HEAD(replaced);
-
-	engine_op(e, "map", iova, size, pa, level);
-	if (!engine_in_range(iova, size, engine_last(e)) ||
-	    !engine_in_range(pa, size, e->fmt->pa_last)) {
-		want = -ERANGE;
-		want_mapped = 0;
-	} else {
-		want_mapped = engine_first_mapped(e, iova, iova + size - 1) - iova;
-		if (want_mapped < size)
-			want = -EEXIST;
-		want_mapped = ALIGN_DOWN(want_mapped, step);
-	}
-
-	ret = e->fmt->map(&e->pt, iova, pa, level, count, bits, GFP_KERNEL, &mapped, &replaced);
-
-	if (want_mapped) {
-		want_replaced = engine_tables_drop(e, level, iova, iova + want_mapped - 1);
-		if (want_replaced && want >= 0)
-			want = OMNI_FLUSH_MODIFIED;
-	}
-	ENGINE_CHECK(e, ret == want, "%d returned, not %d", ret, want);
-	ENGINE_CHECK(e, mapped == want_mapped, "%zx bytes mapped, not %llx", mapped, want_mapped);
-	list_for_each_entry(table, &replaced, node) {
-		nr_replaced++;
-		ENGINE_CHECK(e, table->base - iova < mapped && IS_ALIGNED(table->base, step),
-			     "a replaced table belongs to %lx", table->base);
-	}
-	ENGINE_CHECK(e, nr_replaced == want_replaced, "%u tables replaced, not %u",
-		     nr_replaced, want_replaced);
-	list_splice_tail(&replaced, &e->gone);
-	e->nr_gone += nr_replaced;
-	e->outcomes[ret == -ERANGE ? ENGINE_RANGE :
-		    ret < 0 ? mapped ? ENGINE_EXISTS_LATER : ENGINE_EXISTS :
-		    ret == OMNI_FLUSH_ADDED ? ENGINE_ADDED : ENGINE_MODIFIED]++;
-
-	if (mapped) {
-		unsigned int l;
-
-		KUNIT_ASSERT_LT(e->test, e->nr_runs, e->max_runs);
-		e->run[e->nr_runs++] = (struct engine_run){ iova, pa, bits, level };
-		engine_remember(e, iova, mapped, xa_mk_value(e->nr_runs));
-		for (l = level; l < e->pt.top; l++)
-			engine_tables_add(e, l, iova, mapped);
-		e->bytes += mapped;
-		engine_probe(e, iova);
-		engine_probe(e, iova + mapped - 1);
-	}
-	engine_check_live(e);
-	return ret;
-}
-
-/* Unmap, and compare all that can be with the oracle. Returns the bytes. */
-static u64 engine_unmap(struct engine *e, u64 iova, u64 size)
-{
-	unsigned int nr_tables = 0, want_tables = 0;
-	u64 got, want = 0, last = iova + size - 1;
-	struct omni_table *table;
-	LIST_HEAD(tables);
-
-	engine_op(e, "unmap", iova, size, 0, 0);
-	if (engine_in_range(iova, size, engine_last(e)))
-		want = engine_unmap_end(e, iova, last) - iova;
-
-	got = e->fmt->unmap(&e->pt, iova, size, &tables);
-
-	ENGINE_CHECK(e, got == want, "%llx bytes unmapped, not %llx", got, want);
-	list_for_each_entry(table, &tables, node)
-		nr_tables++;
-	if (got) {
-		/* A table goes only when the unmap owns all of its range. */
-		want_tables = engine_tables_drop(e, e->pt.top, iova, min(last, iova + got - 1));
-		engine_remember(e, iova, got, NULL);
-		e->bytes -= got;
-		engine_probe(e, iova);
-		engine_probe(e, iova + got - 1);
-	}
-	ENGINE_CHECK(e, nr_tables == want_tables, "%u tables handed over, not %u",
-		     nr_tables, want_tables);
-	list_splice_tail(&tables, &e->gone);
-	e->nr_gone += nr_tables;
-	e->outcomes[!got ? ENGINE_UNMAPPED_NOTHING : got == size ? ENGINE_UNMAPPED :
-		    got < size ? ENGINE_UNMAPPED_SHORT : ENGINE_UNMAPPED_MORE]++;
-	e->outcomes[ENGINE_UNLINKED] += nr_tables;
-	engine_check_live(e);
-	return got;
-}
-
-/* The flush is over: tables handed over are freed. */
-static void engine_sync(struct engine *e)
-{
-	omni_tables_free(&e->gone);
-	e->nr_gone = 0;
-}
-
-static void engine_drop(void *data)
-{
-	struct engine *e = data;
-	unsigned int l;
-
-	engine_set_hook(NULL);
-	mtree_destroy(&e->runs);
-	for (l = 0; l < ENGINE_LEVELS; l++)
-		xa_destroy(&e->tables[l]);
-	vfree(e->run);
-}
-
-static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
-{
-	const struct engine_shape *shape = test->param_value;
-	struct engine *e = kunit_kzalloc(test, sizeof(*e), GFP_KERNEL);
-	unsigned int l;
-
-	KUNIT_ASSERT_NOT_NULL(test, e);
-	omni_memory_forget();
-	e->test = test;
-	e->fmt = shape->fmt;
-	e->live = omni_tables_live();
-	e->unwritten = omni_memory_unwritten();
-	e->op.what = "init";
-	INIT_LIST_HEAD(&e->gone);
-	mt_init(&e->runs);
-	for (l = 0; l < ENGINE_LEVELS; l++)
-		xa_init(&e->tables[l]);
-	e->max_runs = max_runs;
-	e->run = vmalloc_array(max_runs, sizeof(*e->run));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, engine_drop, e));
-	KUNIT_ASSERT_NOT_NULL(test, e->run);
-
-	e->pt = (struct omni_pt) {
-		.top = shape->top,
-		.last = BIT_ULL(engine_shift(shape->top + 1)) - 1,
-		.pa_last = shape->fmt->pa_last,
-		.incoherent = shape->incoherent,
-		.nid = NUMA_NO_NODE,
-	};
-	KUNIT_ASSERT_EQ(test, 0, e->fmt->init(&e->pt));
-	engine_check_all(e);
-	return e;
-}
-
-/* Take all apart; the leak counter is where it was. */
-static void engine_end(struct engine *e)
-{
-	struct omni_table *table;
-	unsigned long n = 0;
-	LIST_HEAD(tables);
-
-	engine_check_all(e);
-	engine_op(e, "fini", 0, 0, 0, 0);
-	engine_sync(e);
-	e->fmt->fini(&e->pt, &tables);
-	list_for_each_entry(table, &tables, node)
-		n++;
-	ENGINE_CHECK(e, n == e->nr_tables + 1, "%lu tables taken apart, not %lu",
-		     n, e->nr_tables + 1);
-	omni_tables_free(&tables);
-	ENGINE_CHECK(e, omni_tables_live() == e->live, "%ld tables leaked",
-		     omni_tables_live() - e->live);
-	ENGINE_CHECK(e, omni_memory_unwritten() == e->unwritten,
-		     "%lu reads of lines that were never written back",
-		     omni_memory_unwritten() - e->unwritten);
-}
-
-/* Map where nothing is in the way. */
-static void engine_add(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count)
-{
-	int ret = engine_map(e, iova, pa, level, count, e->fmt->perms[2]);
-
-	ENGINE_CHECK(e, ret > 0, "refused with %d", ret);
-}
-
-static bool engine_has_level(const struct engine *e, unsigned int level)
-{
-	return level <= e->pt.top && e->fmt->leaf_levels & BIT(level);
-}
-
-/* The smallest and the largest level that leaves may be at. */
-static unsigned int engine_leaf_max(const struct engine *e)
-{
-	return min_t(unsigned int, fls(e->fmt->leaf_levels) - 1, e->pt.top);
 }
 
 /* Cases */
@@ -705,7 +82,9 @@ static void engine_every_level_at_every_edge(struct kunit *test)
 /* Numbers of pages around the size of a table, from every kind of start. */
 static void engine_counts_across_tables(struct kunit *test)
 {
-	static const unsigned int counts[] = { 1, 2, 7, 8, 9, 511, 512, 513, 1023, 1024, 1025, 1537 };
+	static const unsigned int counts[] = {
+		1, 2, 7, 8, 9, 511, 512, 513, 1023, 1024, 1025, 1537
+	};
 	static const unsigned int starts[] = { 0, 1, 255, 510, 511 };
 	struct engine *e = engine_begin(test, 1024);
 	unsigned int level, s, c;
@@ -1022,17 +401,18 @@ static void engine_permission(struct kunit *test)
 			continue;
 		for (old = 0; old < 3; old++)
 			for (new = 0; new < 3; new++) {
+				const u64 *perms = e->fmt->perms;
 				u64 entry;
 
 				KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
-						engine_map(e, at, step, level, 2, e->fmt->perms[old]));
+						engine_map(e, at, step, level, 2, perms[old]));
 				engine_unmap(e, at, step);
 				KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
-						engine_map(e, at, step, level, 1, e->fmt->perms[new]));
+						engine_map(e, at, step, level, 1, perms[new]));
 				entry = engine_walk(e, at, e->pt.incoherent, &l);
-				KUNIT_EXPECT_EQ(test, entry & e->fmt->perms[2], e->fmt->perms[new]);
+				KUNIT_EXPECT_EQ(test, entry & perms[2], perms[new]);
 				entry = engine_walk(e, at + step, e->pt.incoherent, &l);
-				KUNIT_EXPECT_EQ(test, entry & e->fmt->perms[2], e->fmt->perms[old]);
+				KUNIT_EXPECT_EQ(test, entry & perms[2], perms[old]);
 				engine_unmap(e, at, 2 * step);
 			}
 	}
@@ -1137,9 +517,10 @@ static void engine_n7_link_of_another(struct kunit *test)
 		/* The neighbour brings what is above. */
 		if (level < e->pt.top) {
 			engine_add(e, at + engine_step(level), 0, 0, 1);
-			for (l = e->pt.top; l > level; l--)
-				table = phys_to_virt(e->fmt->pa(engine_read(e,
-								engine_entry(table, at, l), false)));
+			for (l = e->pt.top; l > level; l--) {
+				entry = engine_entry(table, at, l);
+				table = phys_to_virt(e->fmt->pa(engine_read(e, entry, false)));
+			}
 		}
 		/* The other one's steps, up to the point where it is overtaken. */
 		entry = engine_entry(table, at, level);
@@ -1284,32 +665,26 @@ static void engine_random_map(struct engine *e, struct rnd_state *rnd,
 static void engine_random_unmap(struct engine *e, struct rnd_state *rnd,
 				const struct engine_arena *a)
 {
-	u64 iova = engine_random_in(rnd, a, SZ_4K), size;
-	MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
-	void *found;
-
-	rcu_read_lock();
-	found = mas_find(&mas, (a->first + a->size - 1) >> 12);
-	rcu_read_unlock();
+	u64 iova = engine_random_in(rnd, a, SZ_4K), size, first, pages;
+	bool found = engine_next(e, iova, a->first + a->size - 1, &first, &pages);
 
 	switch (found ? omni_below(rnd, 8) : 7) {
 	case 0 ... 3:	/* all of one run */
-		iova = (u64)mas.index << 12;
-		size = (u64)(mas.last - mas.index + 1) << 12;
+		iova = first;
+		size = pages * SZ_4K;
 		break;
 	case 4:		/* a part of one */
-		iova = (u64)mas.index << 12;
-		size = 1 + (u64)omni_below(rnd, mas.last - mas.index + 1) * SZ_4K;
-		size = round_up(size, SZ_4K);
+		iova = first;
+		size = (1ULL + omni_below(rnd, pages)) * SZ_4K;
 		if (omni_below(rnd, 2))
-			iova += SZ_4K * omni_below(rnd, mas.last - mas.index + 1);
+			iova += (u64)omni_below(rnd, pages) * SZ_4K;
 		break;
 	case 5:		/* from one to the end of the arena */
-		iova = (u64)mas.index << 12;
+		iova = first;
 		size = a->first + a->size - iova;
 		break;
 	case 6:		/* from a table's start */
-		iova = ALIGN_DOWN((u64)mas.index << 12, SZ_2M);
+		iova = ALIGN_DOWN(first, SZ_2M);
 		size = SZ_2M << omni_below(rnd, 10);
 		break;
 	default:	/* anything */
@@ -1366,12 +741,12 @@ static void engine_random_program(struct kunit *test)
 			break;
 		default:
 			for (k = 0; k < 4; k++)
-				engine_probe(e, engine_random_in(&rnd, a, 1 + omni_below(&rnd, SZ_4K)));
+				engine_probe(e, engine_random_in(&rnd, a, 1 + k * 1021));
 		}
-		if (i % 8192 == 8191) {
+		if (i % 8192 == 8191)
 			engine_check_all(e);
+		if (i % 256 == 255)
 			cond_resched();
-		}
 	}
 	for (i = 0; i < ENGINE_OUTCOMES; i++)
 		KUNIT_EXPECT_GT_MSG(test, e->outcomes[i], ENGINE_OPS / 2000, "outcome %u", i);
@@ -1423,11 +798,17 @@ static u64 engine_thread_pa(u64 iova)
 	return iova ^ (0x155ULL << 39);
 }
 
-#define THREAD_CHECK(t, cond, fmt, ...)						\
-	do {									\
-		if (!(cond) && !(t)->error[0])					\
-			snprintf((t)->error, sizeof((t)->error), fmt, ##__VA_ARGS__);	\
-	} while (0)
+static __printf(3, 4) void engine_thread_check(struct engine_thread *t, bool good,
+					       const char *fmt, ...)
+{
+	va_list args;
+
+	if (likely(good) || t->error[0])
+		return;
+	va_start(args, fmt);
+	vsnprintf(t->error, sizeof(t->error), fmt, args);
+	va_end(args);
+}
 
 /* Whether mapped or not, to the engine and to the hardware. */
 static void engine_thread_look(struct engine_thread *t, u64 iova, bool mapped)
@@ -1438,7 +819,7 @@ static void engine_thread_look(struct engine_thread *t, u64 iova, bool mapped)
 	__le64 *table = e->pt.root;
 
 	got = e->fmt->iova_to_phys(&e->pt, iova);
-	THREAD_CHECK(t, got == want, "%llx translates to %llx", iova, got);
+	engine_thread_check(t, got == want, "%llx translates to %llx", iova, got);
 	for (;; level--) {
 		entry = engine_read(e, engine_entry(table, iova, level), e->pt.incoherent);
 		if (!e->fmt->present(entry) || e->fmt->is_leaf(entry, level))
@@ -1447,7 +828,7 @@ static void engine_thread_look(struct engine_thread *t, u64 iova, bool mapped)
 	}
 	got = e->fmt->present(entry) ?
 	      e->fmt->pa(entry) | (iova & (engine_step(level) - 1)) : 0;
-	THREAD_CHECK(t, got == want, "the hardware takes %llx to %llx", iova, got);
+	engine_thread_check(t, got == want, "the hardware takes %llx to %llx", iova, got);
 }
 
 static void engine_thread_map(struct engine_thread *t, unsigned int region, unsigned int piece)
@@ -1474,8 +855,8 @@ static void engine_thread_map(struct engine_thread *t, unsigned int region, unsi
 	}
 	ret = e->fmt->map(&e->pt, iova, engine_thread_pa(iova), level, size / step,
 			  e->fmt->perms[2], GFP_KERNEL, &mapped, &replaced);
-	THREAD_CHECK(t, ret > 0 && mapped == size, "map of %llx, %llx bytes: %d, %zx", iova, size,
-		     ret, mapped);
+	engine_thread_check(t, ret > 0 && mapped == size, "map of %llx, %llx bytes: %d, %zx",
+			    iova, size, ret, mapped);
 	list_for_each_entry_safe(table, next, &replaced, node) {
 		list_del(&table->node);
 		omni_table_free(omni_table_entries(table));
@@ -1493,7 +874,7 @@ static void engine_thread_unmap(struct engine_thread *t, unsigned int region, un
 	LIST_HEAD(tables);
 
 	got = t->e->fmt->unmap(&t->e->pt, iova, size, &tables);
-	THREAD_CHECK(t, got == size, "unmap of %llx, %llx bytes: %llx", iova, size, got);
+	engine_thread_check(t, got == size, "unmap of %llx, %llx bytes: %llx", iova, size, got);
 	omni_tables_free(&tables);
 	t->level[region][piece] = -1;
 	engine_thread_look(t, iova, false);
@@ -1623,9 +1004,16 @@ static struct kunit_case engine_cases[] = {
 	{}
 };
 
+/* A case that failed may have left its hook. */
+static void engine_exit(struct kunit *test)
+{
+	engine_set_hook(NULL);
+}
+
 static struct kunit_suite engine_suite = {
 	.name = "omni_engine",
 	.test_cases = engine_cases,
+	.exit = engine_exit,
 };
 
 kunit_test_suites(&engine_suite);

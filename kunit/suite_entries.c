@@ -26,6 +26,7 @@ struct entry_config {
 static const struct entry_config entry_configs[] = {
 	{ "plain", VTD_MODEL_CAP, VTD_MODEL_ECAP },
 	{ "cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP },
+	{ "rwbf", VTD_MODEL_CAP | VTD_CAP_RWBF, VTD_MODEL_ECAP },
 	{ "incoherent", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C },
 	{ "no_pass_through", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_PT },
 	{ "ats", VTD_MODEL_CAP, VTD_MODEL_ECAP, .ats = 4 },
@@ -248,7 +249,7 @@ static void s3_every_value_is_the_old_or_the_new(struct kunit *test)
 	omni_sample_with(NULL, NULL);
 	if (!IS_ERR(task))
 		kthread_stop(task);
-	KUNIT_EXPECT_GT(test, r->looks, 10 * steps);
+	KUNIT_EXPECT_GT(test, r->looks, 2 * steps);
 	KUNIT_EXPECT_EQ(test, entries_go(&e, BLOCKED), 0);
 }
 
@@ -436,7 +437,7 @@ static void s3_replacing_a_domain_is_hitless(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, entries_go(&e, e.ats ? A_ATS : A), 0);
 	task = kthread_run(hitless_dma, &h, "omni-dma");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < 1000 && test->status == KUNIT_SUCCESS; i++) {
 		bool b = !(i & 1);
 		u64 pa = 0;
 
@@ -444,7 +445,9 @@ static void s3_replacing_a_domain_is_hitless(struct kunit *test)
 		/* The old domain is out of sight when the attach is over. */
 		if (vtd_model_access(e.m, RID, IOVA, true, &pa) || pa != (b ? PA_B : PA_A))
 			KUNIT_FAIL(test, "after attach %u: %llx", i, pa);
-		cond_resched();
+		/* With A and with B in turn, on one processor too. */
+		if (!(i % 15))
+			usleep_range(50, 100);
 	}
 	kthread_stop(task);
 	KUNIT_EXPECT_EQ(test, h.refused, 0);

@@ -82,6 +82,8 @@ static void memory_domain_create(struct kunit *test)
 		inject_judge(test, &i, PTR_ERR_OR_ZERO(domain));
 		if (!IS_ERR(domain)) {
 			KUNIT_EXPECT_EQ(test, omni_tables_live(), live + 1);
+			KUNIT_EXPECT_NOT_NULL(test, domain->pt.root);
+			KUNIT_EXPECT_NOT_NULL(test, rcu_access_pointer(domain->reach));
 			vtd_domain_free(domain);
 		}
 		KUNIT_EXPECT_EQ(test, omni_tables_live(), live);
@@ -292,7 +294,7 @@ static void memory_pci_rids(struct kunit *test)
 		kfree(rids);
 	}
 	/* The list grew twice. */
-	KUNIT_EXPECT_GE(test, i.refused, 3);
+	KUNIT_EXPECT_GT(test, i.nth, 3);
 	bitmap_free(fake->dma_alias_mask);
 	fake->dma_alias_mask = NULL;
 
@@ -342,6 +344,27 @@ static void memory_probe(struct kunit *test)
 	pci_dev_put(pdev);
 }
 
+/* A unit that was created has all that it was made for. */
+static void memory_expect_whole(struct kunit *test, const struct vtd_unit *unit)
+{
+	static const u64 somewhere[] = { SZ_4K, SZ_1G + SZ_4K, SZ_4G - SZ_4K };
+	unsigned int n;
+
+	KUNIT_EXPECT_TRUE(test, unit->regs);
+	KUNIT_EXPECT_NOT_NULL(test, unit->res);
+	KUNIT_EXPECT_NOT_NULL(test, unit->root);
+	if (unit->ecap & VTD_ECAP_QI) {
+		KUNIT_EXPECT_NOT_NULL(test, unit->queue.ring);
+		KUNIT_EXPECT_NOT_NULL(test, unit->queue.status);
+	}
+	if (unit->ecap & VTD_ECAP_PT)
+		return;
+	KUNIT_ASSERT_NOT_NULL(test, unit->identity);
+	for (n = 0; n < ARRAY_SIZE(somewhere); n++)
+		KUNIT_EXPECT_EQ(test, somewhere[n],
+				vtd_domain_ops.iova_to_phys(&unit->identity->iommu, somewhere[n]));
+}
+
 /* A unit is claimed whole, or given back whole. */
 static void memory_unit_create(struct kunit *test)
 {
@@ -360,13 +383,15 @@ static void memory_unit_create(struct kunit *test)
 		/* The kernel's request_mem_region() says no more than NULL. */
 		inject_judge(test, &i, unit == ERR_PTR(-EBUSY) ? -ENOMEM : PTR_ERR_OR_ZERO(unit));
 		KUNIT_EXPECT_NOT_NULL(test, unit);
+		if (!IS_ERR_OR_NULL(unit))
+			memory_expect_whole(test, unit);
 		if (!IS_ERR_OR_NULL(unit) && i.failed)
 			vtd_unit_destroy(&unit->core);
 		if (i.failed)
 			KUNIT_EXPECT_EQ(test, omni_tables_live(), live);
 	}
 	/* Unit, register range, ring, status, root table. */
-	KUNIT_EXPECT_GE(test, i.refused, 5);
+	KUNIT_EXPECT_GT(test, i.nth, 5);
 
 	/* The last one is the model's now. */
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(unit));

@@ -266,13 +266,16 @@ def boots(args):
 
     # L4: malformed firmware tables, and odd ones that are in order. PARSER names
     # those that no guest can be booted with.
-    for name, table, expect in dmar_tables.cases():
-        if name not in dmar_tables.PARSER:
-            refused(name, expect, disk=False, dmar=bytes(table), early_splats=True, mem=384,
-                    total=120, cmdline=f"{LEAN} {dmar_tables.args(name)}".strip())
+    # Most are read by the plain kernel, which boots in a fifth of the time.
+    tables = [c for c in dmar_tables.cases() if c[0] not in dmar_tables.PARSER]
+    for i, (name, table, expect) in enumerate(tables):
+        stock = i % 10 == 0
+        refused(name, expect, disk=False, dmar=bytes(table), early_splats=True, mem=384,
+                total=120, kernel="stock" if stock else "plain",
+                cmdline=f"{LEAN if stock else ''} {dmar_tables.args(name)}".strip())
     for name, table in dmar_tables.good():
         add(Boot(name, "topology", ["iommu/up"], dmar=bytes(table), early_splats=True, mem=384,
-                 total=120, cmdline=LEAN))
+                 total=120, kernel="plain"))
 
     # Reserved memory: reported, kept mapped, and nothing more.
     add(Boot("reserved/regions", "reserved",
@@ -314,11 +317,61 @@ def boots(args):
                  devices=["-device pcie-root-port,id=rp0,slot=1"], tags={"ref"},
                  host={"plug": plug, "unplug": unplug}))
     out += vfio_boots(args)
+    out += iommufd_boots(args)
+
+    # The same again where everything is built in, and under the sanitizers. What a debug boot
+    # has in its name is all that runs there.
+    named = {b.name: b for b in out}
+
+    def again(kernel, source, name=None, **more):
+        b = named[source]
+        add(replace(b, name=f"{kernel}/{name or source}", kernel=kernel, compare=None,
+                    total=max(b.total, 480), **more))
+
+    # These kernels have just the slots' own hot-plug, and see no isolation at the ports.
+    native = {"cmdline": "pcie_ports=native", "env": {"SHARED": "y"},
+              "devices": named["hotplug/plain"].devices + [
+                  "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]}
+    for source in ("dma/lazy", "dma/strict", "tour/caching-mode-48", "live/2-cpu",
+                   "reboot/reset"):
+        again("plain", source)
+    again("plain", "hotplug/caching-mode", "hotplug-native", **native)
+
+    def debug(source, name=None, **more):
+        b = named[source]
+        # The sanitizers' own memory, and the records of their reports.
+        again("debug", source, name, mem=max(b.mem, 1536), **more)
+
+    debug("dma/lazy")
+    debug("dma/switch-strict")
+    debug("hotplug/plain", "hotplug-native", **native)
+    debug(f"life/{rounds}-rounds", "life-20-rounds",
+          env={**named[f"life/{rounds}-rounds"].env, "ROUNDS": 20})
+    vfio = SHORT + ["vfio/unaligned-iova", "vfio/partial-unmap", "vfio/remap-leaf-size",
+                    "vfio/map-refused", "vfio/cycles", "vfio/two-groups",
+                    "vfio/attach-detach-under-load", "vfio/killed"]
+    debug("vfio/caching-mode-48", "vfio-subset", expect=["iommu/up"] + vfio, smp=2,
+          env={"VFIO": words(vfio)})
+    fd = [f"iommufd/{c}" for c in
+          ("dma-both-ways", "unmap-then-dma", "partial-unmap", "copy", "two-hwpts",
+           "replace-refused", "replace", "destroy-orders", "iommufd-closed",
+           "killed-replacing", "attach-detach-under-load")]
+    debug("iommufd/default", "iommufd-subset",
+          expect=["iommu/up"] + fd + ["life/leave-and-return"],
+          env={"IOMMUFD": words(fd), "IOMMUFD_ARGS": "--replace-ms 8000"})
+    # One of each part of the parser: the table, a unit, its devices, memory, the last one.
+    for source in [c[0] for c in tables[3::max(1, len(tables) // 5)]][:5]:
+        debug(source)
     return out
 
 
+def words(cases):
+    """The names that a program is given, of the cases it reports."""
+    return ",".join(c.partition("/")[2] for c in cases)
+
+
 # Guest scripts that run compiled programs, whatever their environment says.
-PROGRAMS = {"vfio", "reserved", "suspend"}
+PROGRAMS = {"vfio", "iommufd", "reserved", "suspend"}
 
 RESERVED = 0x2e000000
 
@@ -330,9 +383,9 @@ def reserved_table():
                              dmar_tables.rmrr(RESERVED, RESERVED + 0xffff, devices))
 
 
-def vfio_cases():
-    """What the VFIO program offers, in its own words."""
-    program = harness.build_guest_program("vfio-edu")
+def program_cases(name):
+    """What a guest program offers, in its own words."""
+    program = harness.build_guest_program(name)
     return harness.output_of([program, "--list"]).split()
 
 
@@ -349,7 +402,7 @@ def invert(run):
 
 
 def vfio_boots(args):
-    every = vfio_cases()
+    every = program_cases("vfio-edu")
     # A ledger is not the in-tree driver's to have.
     if args.reference:
         every = [c for c in every if c != "vfio/economy"]
@@ -357,10 +410,9 @@ def vfio_boots(args):
 
     def add(name, iommu="", smp=1, cases=every, devices=(WIDE, WIDE), tags=frozenset({"ref"}),
             **env):
-        words = ",".join(c.removeprefix("vfio/") for c in cases)
         out.append(Boot(f"vfio/{name}", "vfio", ["iommu/up"] + cases, iommu=iommu, smp=smp,
                         devices=list(devices), mem=4096, cmdline=HUGE, total=480, tags=set(tags),
-                        env={"VFIO": words, **env}))
+                        env={"VFIO": words(cases), **env}))
 
     # The random case is long; two machines are enough for it.
     fewer = [c for c in every if c != "vfio/random"]
@@ -393,6 +445,31 @@ def vfio_boots(args):
                         iommu=iommu, cmdline=cmdline, smp=smp, trace=True, after=economy,
                         devices=devices, disks={"d0": 80, "d1": 80} if ats else {"d0": 80},
                         mem=2560, env={"SPANS": " ".join(spans), "ATS": "y" if ats else ""}))
+    return out
+
+
+def iommufd_boots(args):
+    """iommufd and VFIO cdevs: only the test kernels have them."""
+    every = program_cases("iommufd-edu")
+    if args.reference:
+        every = [c for c in every if c != "iommufd/economy"]
+    out = []
+
+    def add(name, iommu="", smp=2, without=(), **env):
+        cases = [c for c in every if c.partition("/")[2] not in without]
+        out.append(Boot(f"iommufd/{name}", "iommufd",
+                        ["iommu/up"] + cases + ["life/leave-and-return"], kernel="plain",
+                        iommu=iommu, smp=smp, devices=[WIDE, WIDE], mem=4096, cmdline=HUGE,
+                        total=480, tags={"ref"}, env={"IOMMUFD": words(cases), **env}))
+
+    # What depends on the kernel alone is not repeated on each machine.
+    once = {"random", "leaves-1g", "map-refused", "aperture-ends", "killed", "map-anywhere",
+            "parallel-spaces", "two-devices", "unaligned-iova", "detach"}
+    add("default")
+    add("caching-mode", "caching-mode=on", smp=1, without=once - {"random"},
+        IOMMUFD_ARGS="--replace-ms 8000")
+    add("snoop-control", "snoop-control=on,aw-bits=48", without=once,
+        IOMMUFD_ARGS="--replace-ms 8000")
     return out
 
 
@@ -458,7 +535,7 @@ def main():
 
     if args.list:
         for b in wanted:
-            print(f"{b.name} ({b.smp} CPU{'s' if b.smp > 1 else ''})")
+            print(f"{b.name} ({b.kernel} kernel, {b.smp} CPU{'s' if b.smp > 1 else ''})")
             for case in cases(b):
                 print(f"    {case}")
         print(f"{sum(len(cases(b)) for b in wanted)} cases in {len(wanted)} boots")
@@ -468,12 +545,13 @@ def main():
               file=sys.stderr)
         return 2
 
-    guest = Guest(need_module=not args.reference,
+    flavours = [f for f in ("stock", "plain", "debug") if any(b.kernel == f for b in wanted)]
+    guest = Guest(need_module=not args.reference, flavours=flavours,
                   need_programs=any(b.env.get("VFIO") or b.script in PROGRAMS for b in wanted))
     if any(b.driver == "skip-flush" for b in wanted):
         guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1")
-    print(f"guest kernel {guest.kernel.version}, {len(wanted)} boots, logs in {harness.LOGS}",
-          flush=True)
+    print(f"guest kernels {', '.join(k.version for k in guest.kernels.values())}; "
+          f"{len(wanted)} boots, logs in {harness.LOGS}", flush=True)
     console = Console(len(wanted), args.verbose)
     runs = {}
 

@@ -43,7 +43,9 @@ GUEST_MODULES = ["nvme", "e1000e", "e1000", "vfio-pci", "vfio_iommu_type1", "pci
                  "virtio_net", "virtio_blk", "virtio-rng"]
 
 SPLAT = re.compile(r"WARNING:|BUG:|Oops|Call Trace|general protection|Kernel panic|"
-                   r"soft lockup|blocked for more than|rcu.*detected stall|UBSAN|KASAN")
+                   r"soft lockup|blocked for more than|rcu.*detected stall|UBSAN: |KASAN: |"
+                   r"INFO: (?:trying to register|possible|suspicious|lockdep)|"
+                   r"kmemleak: \d+ new|list_(?:add|del) corruption|ODEBUG:")
 VERDICT = re.compile(r"@@(PASS|FAIL|SKIP|NOTE|DATA|HOST|DONE|MARK)\b ?(.*)")
 
 # Quiet longer than this is a hang; TCG beside another guest needs a generous figure.
@@ -67,26 +69,34 @@ class HarnessError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
+    """What a guest can be booted with: the distribution's kernel, or a test kernel that has
+    everything built in."""
+    flavour: str        # stock, plain, debug
     version: str
+    image: Path
+    headers: Path       # what modules are built against
 
     @property
-    def image(self):
-        return Path("/boot") / f"vmlinuz-{self.version}"
-
-    @property
-    def modules(self):
-        return Path("/lib/modules") / self.version
-
-    @property
-    def headers(self):
-        return Path("/usr/src") / f"linux-headers-{self.version}"
+    def modular(self):
+        return self.flavour == "stock"
 
 
-def find_kernel():
+def find_kernel(flavour="stock"):
+    if flavour != "stock":
+        # Builds it if need be; what it says meanwhile is for the user.
+        out = subprocess.run([ROOT / "scripts/kernels.sh", flavour], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True)
+        if out.returncode:
+            raise HarnessError(f"scripts/kernels.sh {flavour} failed")
+        build = Path(out.stdout.strip().splitlines()[-1])
+        version = (build / "include/config/kernel.release").read_text().strip()
+        return Kernel(flavour, version, build / "arch/x86/boot/bzImage", build)
     out = subprocess.run([ROOT / "scripts/setup.sh", "--kver"], stdout=subprocess.PIPE, text=True)
     if out.returncode:
         raise HarnessError("no Debian 6.12 kernel with headers is installed; run scripts/setup.sh")
-    kernel = Kernel(out.stdout.strip())
+    version = out.stdout.strip()
+    kernel = Kernel(flavour, version, Path("/boot") / f"vmlinuz-{version}",
+                    Path("/usr/src") / f"linux-headers-{version}")
     if not os.access(kernel.image, os.R_OK):
         raise HarnessError(f"{kernel.image} is not readable by this user")
     return kernel
@@ -95,6 +105,8 @@ def find_kernel():
 def unpacked_image(kernel):
     """The kernel inside the distribution's bzImage, for QEMU to start by its PVH entry: the same
     code without two seconds of decompression under TCG. The bzImage where that cannot be had."""
+    if not kernel.modular:
+        return kernel.image         # small, and without that entry
     raw = kernel.image.read_bytes()
     path = BUILD / "guest" / f"vmlinux-{kernel.version}-{hashlib.sha256(raw).hexdigest()[:12]}"
     if path.exists():
@@ -162,7 +174,7 @@ def build_module(kernel, variant="normal", *flags):
     tree = BUILD / "kmod" / f"{variant}-{kernel.version}"
     tree.mkdir(parents=True, exist_ok=True)
     _mirror(tree)
-    log = LOGS / f"build-{variant}.log"
+    log = LOGS / f"build-{variant}-{kernel.flavour}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w") as out:
         rc = subprocess.run(["make", "-j2", "-C", str(kernel.headers), f"M={tree}", *flags,
@@ -268,7 +280,8 @@ def _with_libraries(cpio, program):
 
 
 def build_base(kernel):
-    """What no case changes: busybox, stock modules, kexec. Cached by its ingredients."""
+    """What no case changes: busybox, kexec, the modules of a stock kernel. Cached by its
+    ingredients."""
     busybox = shutil.which("busybox")
     kexec = shutil.which("kexec", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if not busybox or not kexec:
@@ -278,7 +291,7 @@ def build_base(kernel):
     for part in (busybox, kexec, kernel.image):
         st = os.stat(part)
         recipe.update(f"{part} {st.st_size} {st.st_mtime_ns}".encode())
-    path = BUILD / "guest" / f"base-{recipe.hexdigest()[:16]}.cpio"
+    path = BUILD / "guest" / f"base-{kernel.flavour}-{recipe.hexdigest()[:16]}.cpio"
     if path.exists():
         return path
     cpio = Cpio()
@@ -292,7 +305,7 @@ def build_base(kernel):
             cpio.link(f"bin/{applet}", "busybox")
     _with_libraries(cpio, kexec)
     shipped = set()
-    for name in GUEST_MODULES:
+    for name in GUEST_MODULES if kernel.modular else []:
         order = []
         for file in _module_files(kernel, name):
             flat = Path(file).name.removesuffix(".xz")
@@ -304,7 +317,7 @@ def build_base(kernel):
             cpio.file("mods/" + flat, lzma.decompress(data) if file.endswith(".xz") else data)
         cpio.file(f"mods/{name}.order", "".join(f"{m}\n" for m in order).encode())
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob("base-*.cpio"):
+    for old in path.parent.glob(f"base-{kernel.flavour}-*.cpio"):
         old.unlink()
     tmp = path.with_suffix(".tmp")
     tmp.write_bytes(cpio.bytes())
@@ -322,17 +335,23 @@ def acpi_override(table, name="DMAR"):
 class Guest:
     """Everything a boot is made from, prepared once."""
 
-    def __init__(self, need_module=True, need_programs=True):
-        self.kernel = find_kernel()
-        self.base = build_base(self.kernel)
-        self.unpacked = unpacked_image(self.kernel)
+    def __init__(self, need_module=True, need_programs=True, flavours=("stock",)):
+        self.kernels = {f: find_kernel(f) for f in flavours}
+        self.kernel = next(iter(self.kernels.values()))
+        self.bases = {f: build_base(k) for f, k in self.kernels.items()}
+        self.images = {f: unpacked_image(k) for f, k in self.kernels.items()}
         self.programs = build_guest_programs() if need_programs else []
         self.modules = {}
         if need_module:
-            self.modules["omni"] = build_module(self.kernel)
+            for f, k in self.kernels.items():
+                # The suites are another program's business.
+                self.modules["omni", f] = build_module(k, "normal", "CONFIG_KUNIT=")
 
-    def add_variant(self, name, *flags):
-        self.modules[name] = build_module(self.kernel, name, *flags)
+    def add_variant(self, name, *flags, flavour="stock"):
+        self.modules[name, flavour] = build_module(self.kernels[flavour], name, *flags)
+
+    def image(self, boot):
+        return self.images[boot.kernel] if boot.unpacked else self.kernels[boot.kernel].image
 
     def initrd(self, boot, path):
         cpio = Cpio()
@@ -343,22 +362,22 @@ class Guest:
                 cpio.file(f"guest/{src.name}", src.read_bytes())
         for prog in self.programs:
             cpio.file(f"bin/{prog.name}", prog.read_bytes())
-        if boot.driver in self.modules:
-            cpio.file("omniommu.ko", self.modules[boot.driver].read_bytes())
+        if (boot.driver, boot.kernel) in self.modules:
+            cpio.file("omniommu.ko", self.modules[boot.driver, boot.kernel].read_bytes())
         env = {"DRIVER": boot.driver, "SCRIPT": boot.script,
                "EARLY_SPLATS": "y" if boot.early_splats else "", **boot.env}
         cpio.file("guest/env", "".join(
             "%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in env.items()).encode())
         early = acpi_override(boot.dmar) if boot.dmar is not None else b""
         own = cpio.bytes()
-        base = self.base.read_bytes()
+        base = self.bases[boot.kernel].read_bytes()
         if boot.kexec_env is not None:
             # The second kernel gets the same guest with another environment.
             second = dataclasses.replace(boot, kexec_env=None, **boot.kexec_env)
             inner = path.with_suffix(".second")
             self.initrd(second, inner)
             extra = Cpio()
-            extra.file("second/vmlinuz", self.kernel.image.read_bytes())
+            extra.file("second/vmlinuz", self.kernels[boot.kernel].image.read_bytes())
             extra.file("second/initrd", inner.read_bytes())
             extra.file("second/cmdline", second.kernel_arguments().encode())
             inner.unlink()
@@ -379,6 +398,7 @@ class Boot:
     script: str
     expect: list                        # verdict names that must come
     driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
+    kernel: str = "stock"               # stock, plain, debug
     iommu: str = ""                     # properties of -device intel-iommu; None leaves it out
     devices: list = dataclasses.field(default_factory=list)     # further QEMU arguments
     env: dict = dataclasses.field(default_factory=dict)         # variables of the guest script
@@ -442,7 +462,7 @@ class Run:
 
     def arguments(self):
         boot = self.boot
-        kernel = self.guest.unpacked if boot.unpacked else self.guest.kernel.image
+        kernel = self.guest.image(boot)
         args = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35" + boot.machine, "-cpu", CPU,
                 "-smp", str(boot.smp), "-m", str(boot.mem), "-nodefaults", "-no-user-config",
                 "-display", "none", "-chardev", "stdio,id=con,signal=off", "-serial",

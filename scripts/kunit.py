@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -29,7 +30,10 @@ SPLAT = re.compile(harness.SPLAT.pattern + r"|kmemleak: \d+ new suspected|unrefe
                    r"INFO: (?:possible|suspicious|trying to register|task )|"
                    r"sleeping function called|BUG kmalloc|list_(?:add|del) corruption|DMA-API: ")
 
-# Quiet between two cases, and for all of them; the debug kernel is far slower.
+# After one of these nothing more comes; what follows it is let out first.
+STUCK = re.compile(r"detected stall|soft lockup|hard LOCKUP|blocked for more than")
+
+# Seconds a run may take; the debug kernel is far slower.
 LIMITS = {"plain": 600, "debug": 1800}
 
 # PID 1 of the guest. Faults are injected by the suites, for their own tasks only; here every
@@ -104,11 +108,11 @@ def find_kernel(flavour):
 class Guest:
     """What a boot with the suites is made from."""
 
-    def __init__(self, kernel, arguments=""):
+    def __init__(self, kernel, arguments="", variant=None):
         busybox = shutil.which("busybox")
         if not busybox:
             raise HarnessError("busybox-static is missing; run scripts/setup.sh")
-        variant = f"kunit-{kernel.flavour}"
+        variant = variant or f"kunit-{kernel.flavour}"
         for old in (harness.BUILD / "kmod").glob(f"{variant}-*"):
             if old.name != f"{variant}-{kernel.version}":
                 shutil.rmtree(old)
@@ -120,7 +124,6 @@ class Guest:
         if not module.exists():
             raise HarnessError("no omniommu_kunit.ko was built: has the kernel KUnit?")
         self.kernel = kernel
-        self.unpacked = kernel.image
         self._cpio = Cpio()
         for name in ("proc", "sys", "dev"):
             self._cpio.dir(name)
@@ -132,6 +135,9 @@ class Guest:
         self._cpio.file("init", INIT.encode())
         self._cpio.file("args", arguments.encode())
         self._cpio.file("omniommu_kunit.ko", module.read_bytes())
+
+    def image(self, boot):
+        return self.kernel.image
 
     def initrd(self, boot, path):
         path.write_bytes(self._cpio.bytes())
@@ -155,34 +161,54 @@ class Case:
 class Stream:
     """Follows the log while it comes: names and times of cases as they end."""
 
-    def __init__(self, show):
+    def __init__(self, show, first_only=False):
         self.show = show
+        self.first_only = first_only    # end the guest at the first failure
+        self.first = None
         self.stack = []         # (indent, name) of the subtests that are open
         self.then = None
         self.seconds = {}
         self.current = "before the first case"
+        self.ending = False
         self.splats = []        # (line, what was running)
         self.said = []          # diagnostics of the case that is running
         self.reasons = {}
         self.seeds = {}
 
+    def end(self, run, seconds):
+        """End the guest, once what it still has to say is out."""
+        if not self.ending:
+            self.ending = True
+            threading.Timer(seconds, lambda: run.proc.poll() is None and run.proc.kill()).start()
+
+    def failed(self, run, what):
+        self.first = self.first or what
+        if self.first_only:
+            self.end(run, 0)
+
     def line(self, run, line):
         if SPLAT.search(line) and "@@" not in line:
             self.splats.append((line.strip(), self.current))
             self.show(f"      the kernel: {line.strip()}")
+            if STUCK.search(line):
+                self.end(run, 5)
+            self.failed(run, f"{self.current}: {line.strip()}")
         m = SUBTEST.match(line)
         if m:
             stamp, indent, name = float(m[1]), len(m[2]), m[3]
             self.then = stamp
+            self.said = []
             self.stack = [(i, n) for i, n in self.stack if i < indent] + [(indent, name)]
             self.current = "/".join(n for _, n in self.stack)
             return
         m = RESULT.match(line)
         if not m:
-            if "# " in line:
-                self.said.append(line.split("# ", 1)[1].strip())
-            elif self.said and re.match(r"^\[ *\d+\.\d+\](?:\[[^]]*\])?  ", line):
-                self.said.append(line.split("]", 1)[1].strip())
+            # A failure is a line with its place, then what was expected, found, meant.
+            text = re.sub(r"^\[ *\d+\.\d+\](?:\[[^]]*\])? ", "", line).strip()
+            if text.startswith("# "):
+                self.said.append(text[2:])
+            elif any("FAILED at" in t for t in self.said[-4:]):
+                self.said.append(text)
             return
         stamp, indent, ok, name, rest = float(m[1]), len(m[2]), m[3], m[4], m[5]
         # A result that is less indented than the innermost open subtest ends that subtest.
@@ -203,8 +229,10 @@ class Stream:
         if "# SKIP" in rest:
             self.reasons[full] = rest.split("# SKIP", 1)[1].strip()
         elif ok != "ok":
-            said = [re.sub(r"\S*/(kunit/\S+\.c)", r"\1", t) for t in said if "seed " not in t]
+            said = [re.sub(r"\S*/(kunit/\S+\.[ch])", r"\1", t) for t in said if "FAILED" in t or
+                    "seed " not in t]
             self.reasons[full] = " ".join(said)[:600]
+            self.failed(run, full)
         word = "SKIP" if "# SKIP" in rest else "ok  " if ok == "ok" else "FAIL"
         self.show(f"{word} {took:7.2f} s  {full}")
 
@@ -249,16 +277,20 @@ def parse(kernel, lines):
 
 # ---------------------------------------------------------------- running
 
+def boot(guest, name, suite, stream):
+    """One guest with the suites whose names match a glob."""
+    return Run(guest, Boot(name, "", [], driver="none", iommu=None, smp=2, mem=1024,
+                           total=LIMITS[guest.kernel.flavour],
+                           cmdline="loglevel=7" + (f" kunit.filter_glob={suite}" if suite else "")),
+               stream.line)
+
+
 def run(flavour="plain", suite="", seed=0, show=print):
     """Run the suites whose names match a glob. Returns a list of Case; the last ones, `boot` and
     `kernel-log`, are about the guest as a whole."""
     kernel = find_kernel(flavour)
-    guest = Guest(kernel, f"seed={seed}" if seed else "")
     stream = Stream(show)
-    name = f"kunit-{flavour}"
-    boot = Boot(name, "", [], driver="none", iommu=None, smp=2, mem=1024, total=LIMITS[flavour],
-                cmdline="loglevel=7" + (f" kunit.filter_glob={suite}" if suite else ""))
-    one = Run(guest, boot, stream.line)
+    one = boot(Guest(kernel, f"seed={seed}" if seed else ""), f"kunit-{flavour}", suite, stream)
     show(f"kernel {kernel.version}, log {one.log}")
     one.execute()
 
@@ -288,6 +320,24 @@ def verdicts(flavour="plain", suite="", show=lambda text: None):
     """The same for `make check`: a list of (name, verdict, reason)."""
     return [(f"kunit-{flavour}/{c.name}", c.verdict, c.reason)
             for c in run(flavour, suite, show=show)]
+
+
+def first_failure(tree, suite=""):
+    """What the suites of another copy of the source notice first, in words; None if they pass."""
+    stream = Stream(lambda text: None, first_only=True)
+    kernel = find_kernel("plain")
+    here, harness.ROOT = harness.ROOT, Path(tree)
+    try:
+        guest = Guest(kernel, variant="kunit-other")
+    finally:
+        harness.ROOT = here
+    one = boot(guest, "kunit-other", suite, stream).execute()
+    if stream.first:
+        return stream.first
+    if one.trouble or not one.done:
+        return f"{one.trouble or 'the guest did not get to its end'}, at {stream.current}"
+    failed = [c.name for c in parse(kernel, one.lines) if c.verdict == "FAIL"]
+    return failed[0] if failed else None
 
 
 def main():

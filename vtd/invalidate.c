@@ -62,7 +62,7 @@ static void vtd_invalidate_submit(const struct omni_reach *reach,
 	for (i = 0; inv->device_tlb && i < reach->nr_ats; i++) {
 		const struct omni_device *od = reach->ats[i];
 
-		if (od->unit != ru->unit || !READ_ONCE(od->ats))
+		if (od->unit != ru->unit || !READ_ONCE(od->ats) || omni_device_gone(od))
 			continue;
 		if (n == VTD_SUBMIT_MAX) {
 			/* The last wait covers all that went before. */

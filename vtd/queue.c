@@ -176,6 +176,7 @@ static void vtd_queue_recover(struct vtd_unit *unit)
 static int vtd_queue_room(struct vtd_unit *unit, unsigned int nr)
 {
 	struct vtd_queue *q = &unit->queue;
+	bool expired = false;
 	u64 start = 0;
 
 	while (q->tail - q->head + nr >= VTD_QUEUE_SIZE) {
@@ -185,11 +186,13 @@ static int vtd_queue_room(struct vtd_unit *unit, unsigned int nr)
 		q->head = q->tail - vtd_slot(q->tail - head);
 		if (q->tail - q->head + nr < VTD_QUEUE_SIZE)
 			break;
-		vtd_queue_recover(unit);
-		if (vtd_expired(&start)) {
+		/* The head is read after the clock, as in vtd_wait_check(). */
+		if (expired) {
 			vtd_queue_die(unit, "the invalidation queue's content");
 			return -ETIMEDOUT;
 		}
+		vtd_queue_recover(unit);
+		expired = vtd_expired(&start);
 		cpu_relax();
 	}
 	return 0;
@@ -205,7 +208,7 @@ static int vtd_register_context(struct vtd_unit *unit, u64 lo)
 		    FIELD_PREP(VTD_CCMD_FM, FIELD_GET(VTD_CONTEXT_FM, lo)) |
 		    FIELD_PREP(VTD_CCMD_SID, FIELD_GET(VTD_CONTEXT_SID, lo)) |
 		    FIELD_PREP(VTD_CCMD_DID, FIELD_GET(VTD_DESC_DID, lo)));
-	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_CCMD_ICC), 0,
+	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_CCMD_ICC), 1,
 					VTD_DEADLINE_US, false, unit, VTD_CCMD);
 }
 
@@ -223,7 +226,7 @@ static int vtd_register_iotlb(struct vtd_unit *unit, u64 lo, u64 hi)
 		FIELD_PREP(VTD_IOTLB_REG_DW, FIELD_GET(VTD_IOTLB_DW, lo)) |
 		FIELD_PREP(VTD_IOTLB_REG_DR, FIELD_GET(VTD_IOTLB_DR, lo));
 	vtd_write64(unit, regs + VTD_IOTLB_REG, value);
-	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_IOTLB_REG_IVT), 0,
+	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_IOTLB_REG_IVT), 1,
 					VTD_DEADLINE_US, false, unit, regs + VTD_IOTLB_REG);
 }
 
@@ -294,6 +297,11 @@ out:
 	raw_spin_unlock_irqrestore(&q->lock, flags);
 }
 
+static bool vtd_completed(const struct vtd_queue *q, u64 pos)
+{
+	return (s32)(READ_ONCE(q->status[vtd_slot(pos)]) - vtd_lap(pos)) >= 0;
+}
+
 /* The slow side of a wait: look for errors and at the clock. */
 static int vtd_wait_check(struct vtd_unit *unit, const struct vtd_ticket *ticket,
 			  u64 *start)
@@ -308,7 +316,8 @@ static int vtd_wait_check(struct vtd_unit *unit, const struct vtd_ticket *ticket
 		ret = -EAGAIN;
 	} else if (q->dead) {
 		ret = -EIO;
-	} else if (vtd_expired(start)) {
+	} else if (vtd_expired(start) && !vtd_completed(q, ticket->pos)) {
+		/* Looked at after the clock: a stalled processor is no deadline missed. */
 		vtd_queue_die(unit, "an invalidation");
 		ret = -ETIMEDOUT;
 	}
@@ -319,8 +328,6 @@ static int vtd_wait_check(struct vtd_unit *unit, const struct vtd_ticket *ticket
 int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket)
 {
 	struct vtd_queue *q = &unit->queue;
-	const u32 *status = &q->status[vtd_slot(ticket->pos)];
-	u32 lap = vtd_lap(ticket->pos);
 	unsigned int spins = 0;
 	u64 start = 0;
 	int ret;
@@ -328,7 +335,7 @@ int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket)
 	if (ticket->done)
 		return ticket->err;
 
-	while ((s32)(READ_ONCE(*status) - lap) < 0) {
+	while (!vtd_completed(q, ticket->pos)) {
 		if (!(++spins & 127)) {
 			ret = vtd_wait_check(unit, ticket, &start);
 			if (ret)

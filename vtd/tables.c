@@ -205,9 +205,13 @@ static int vtd_write_entries(struct omni_device *od, union vtd_context new,
 		}
 		if (n)
 			ret = vtd_flush_changes(od, changes, n, vtd_context_did(new));
-		if (ret && revert)
+		if (ret && revert) {
 			for (k = 0; k < n; k++)
-				vtd_context_swap(unit, changes[k].rid, changes[k].old);
+				changes[k].old = vtd_context_swap(unit, changes[k].rid,
+								  changes[k].old);
+			/* The unit may have cached the new entries meanwhile. */
+			vtd_flush_changes(od, changes, n, vtd_context_did(new));
+		}
 		mutex_unlock(&unit->tables_lock);
 		if (ret)
 			break;

@@ -49,7 +49,7 @@ int vtd_unit_command(struct vtd_unit *unit, u32 bits, bool set)
 	raw_spin_lock_irqsave(&unit->gcmd_lock, flags);
 	status = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
 	vtd_write32(unit, VTD_GCMD, set ? status | bits : status & ~bits);
-	ret = read_poll_timeout_atomic(vtd_read32, status, !!(status & bits) == rest, 0,
+	ret = read_poll_timeout_atomic(vtd_read32, status, !!(status & bits) == rest, 1,
 				       VTD_DEADLINE_US, false, unit, VTD_GSTS);
 	raw_spin_unlock_irqrestore(&unit->gcmd_lock, flags);
 	if (ret)

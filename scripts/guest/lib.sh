@@ -30,12 +30,50 @@ relay()
 	done
 }
 
+# builtin_off: a driver that the kernel has built in took its devices at boot; leave them as a
+# kernel of modules would, where no driver is loaded yet
+builtin_off()
+{
+	local name d
+	for name in nvme e1000e; do
+		[ ! -f "/mods/$name.order" ] || continue
+		for d in /sys/bus/pci/drivers/$name/0*; do
+			[ ! -e "$d" ] || unbind "$(basename "$d")"
+		done
+	done
+}
+
+# builtin_on <driver>: what loading that driver would do, once
+builtin_on()
+{
+	local d
+	[ -d "/sys/bus/pci/drivers/$1" ] && [ ! -e "/tmp/on.$1" ] || return 0
+	touch "/tmp/on.$1"
+	for d in /sys/bus/pci/devices/*; do
+		[ -e "$d/driver" ] || bind "$1" "$(basename "$d")" 2>/dev/null
+	done
+}
+
+# sanitizers: what a kernel with debugging options has to say at the end
+sanitizers()
+{
+	local line locks
+	locks=$(sed -n 's/.*debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)
+	[ "${locks:-1}" = 1 ] || kmsg "WARNING: the lock validator has turned itself off"
+	[ -e /sys/kernel/debug/kmemleak ] || return 0
+	# An object has to be 5 s old to count, and a pointer on its way may hide from one scan.
+	sleep 6
+	echo scan > /sys/kernel/debug/kmemleak
+	echo scan > /sys/kernel/debug/kmemleak
+	head -n 200 /sys/kernel/debug/kmemleak | while IFS= read -r line; do kmsg "kmemleak | $line"; done
+}
+
 # load <module>...: insert stock modules with what they need
 load()
 {
 	local name m
 	for name; do
-		[ -f "/mods/$name.order" ] || continue
+		[ -f "/mods/$name.order" ] || { builtin_on "$name"; continue; }
 		for m in $(cat "/mods/$name.order"); do
 			grep -q "^$(echo "$m" | tr - _) " /proc/modules || insmod "/mods/$m.ko" || return 1
 		done

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the VFIO test programs share: result lines, containers and mappings of
- * VFIO type1 v2, QEMU's edu device as a DMA engine, the kernel log and
- * omniommu's ledger.
+ * What the VFIO test programs share: result lines, spaces and mappings, QEMU's
+ * edu device as a DMA engine, the kernel log and omniommu's ledger. Spaces
+ * come from vfio-type1.h or from iommufd-space.h.
  *
  * Every case runs in a process of its own. A check that does not hold calls
  * fail(), which ends that process; the kernel then takes everything down, so
  * a case needs no unwinding and cannot disturb the next one.
  *
- * Words: a "space" is a VFIO container with its IOVA space. A direction is
+ * Words: a "space" is an IOVA space: a VFIO container or an IOAS. A direction is
  * named from the device: DEV_READ takes from memory, DEV_WRITE puts there.
  */
 #ifndef OMNI_GUEST_VFIO_LIB_H
@@ -63,7 +63,8 @@ enum dir { DEV_READ, DEV_WRITE };
 
 struct space {
 	int fd;
-	bool typed;
+	bool typed;		/* type1: it has its IOMMU */
+	uint32_t ioas;		/* iommufd: the object that is it */
 	uint8_t *scratch;	/* a page all devices may always reach */
 };
 
@@ -72,6 +73,7 @@ struct edu {
 	char alias[16];		/* requester id it appears by, where a bridge changes it */
 	int group;
 	int group_fd, fd;
+	uint32_t id;		/* iommufd: the device's object */
 	volatile uint8_t *bar;
 	size_t bar_size;
 	uint64_t bar_off;
@@ -83,6 +85,9 @@ static struct edu devs[MAX_DEVS];
 static int ndevs;
 static bool wide;		/* devices reach past 28 bits */
 static int result_fd = -1;	/* a case process reports here */
+static uint32_t opt_seed;	/* of the random case */
+static long opt_steps = 1500;
+static long opt_replace_ms = 20000;	/* how long a HWPT is replaced under DMA */
 
 #define SCRATCH_IOVA	0x0fff0000UL
 /*
@@ -90,6 +95,13 @@ static int result_fd = -1;	/* a case process reports here */
  * guest's memory: DMA that escapes translation then hits nothing.
  */
 #define BASE		(wide ? 0x4000000000UL : 0x04000000UL)
+
+struct test {
+	const char *name;
+	void (*run)(void);
+	int devices;		/* how many edu devices it needs */
+	int limit;		/* seconds until it counts as hung */
+};
 
 /* ---- results ---- */
 
@@ -300,17 +312,19 @@ static void *huge_pages(size_t page, int count)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* ---- spaces ---- */
+/* ---- spaces: what each interface does in its own way ---- */
 
-static int try_map(struct space *s, void *va, uint64_t iova, uint64_t size, uint32_t flags)
-{
-	struct vfio_iommu_type1_dma_map m = {
-		.argsz = sizeof(m), .flags = flags, .vaddr = (uintptr_t)va,
-		.iova = iova, .size = size,
-	};
-
-	return ioctl(s->fd, VFIO_IOMMU_MAP_DMA, &m) ? errno : 0;
-}
+/* 0 or errno */
+static int try_map(struct space *s, void *va, uint64_t iova, uint64_t size, uint32_t flags);
+static int try_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *done,
+		     uint32_t flags);
+/* Whether nothing is mapped there; takes it away if there is. */
+static bool is_empty(struct space *s, uint64_t iova, uint64_t size);
+static struct space *space_new(void);
+static void edu_open(struct edu *e, struct space *s);
+static void edu_close(struct edu *e);
+/* The usable IOVA ranges, or 0 where the interface does not tell. */
+static int iova_ranges(struct space *s, struct vfio_iova_range *out, int max);
 
 static void map(struct space *s, void *va, uint64_t iova, uint64_t size, uint32_t flags)
 {
@@ -318,20 +332,6 @@ static void map(struct space *s, void *va, uint64_t iova, uint64_t size, uint32_
 
 	if (err)
 		fail("map of 0x%lx bytes at IOVA 0x%lx: %s", size, iova, strerror(err));
-}
-
-static int try_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *done,
-		     uint32_t flags)
-{
-	struct vfio_iommu_type1_dma_unmap u = {
-		.argsz = sizeof(u), .flags = flags, .iova = iova, .size = size,
-	};
-
-	*done = 0;
-	if (ioctl(s->fd, VFIO_IOMMU_UNMAP_DMA, &u))
-		return errno;
-	*done = u.size;
-	return 0;
 }
 
 static void unmap(struct space *s, uint64_t iova, uint64_t size)
@@ -343,20 +343,6 @@ static void unmap(struct space *s, uint64_t iova, uint64_t size)
 		fail("unmap of 0x%lx bytes at IOVA 0x%lx: %s", size, iova, strerror(err));
 	if (done != size)
 		fail("unmap of 0x%lx bytes at IOVA 0x%lx took away 0x%lx", size, iova, done);
-}
-
-static struct space *space_new(void)
-{
-	struct space *s = calloc(1, sizeof(*s));
-
-	s->fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	if (s->fd < 0)
-		fail("/dev/vfio/vfio: %s (is vfio_iommu_type1 loaded?)", strerror(errno));
-	if (ioctl(s->fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
-		fail("VFIO API version is not %d", VFIO_API_VERSION);
-	if (ioctl(s->fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1)
-		fail("VFIO offers no type1 v2 IOMMU (is vfio_iommu_type1 loaded?)");
-	return s;
 }
 
 static void space_free(struct space *s)
@@ -463,47 +449,11 @@ static void edu_config(struct edu *e)
 		fail("%s: config write: %s", e->bdf, strerror(errno));
 }
 
-/* errno or 0; leaves the group open but without a container on failure */
-static int group_join(struct edu *e, struct space *s)
-{
-	struct vfio_group_status st = { .argsz = sizeof(st) };
-	char path[64];
-	uint64_t end = now_ms() + 3000;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", e->group);
-	/* A killed owner's release may still be on its way. */
-	while ((e->group_fd = open(path, O_RDWR | O_CLOEXEC)) < 0 && errno == EBUSY &&
-	       now_ms() < end)
-		usleep(10000);
-	if (e->group_fd < 0)
-		fail("%s: %s", path, strerror(errno));
-	if (ioctl(e->group_fd, VFIO_GROUP_GET_STATUS, &st))
-		fail("%s: group status: %s", path, strerror(errno));
-	if (!(st.flags & VFIO_GROUP_FLAGS_VIABLE))
-		fail("%s: group of %s is not viable: another device in it has a host driver",
-		     path, e->bdf);
-	if (ioctl(e->group_fd, VFIO_GROUP_SET_CONTAINER, &s->fd))
-		return errno;
-	if (!s->typed) {
-		if (ioctl(s->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-			fail("%s: VFIO_SET_IOMMU type1 v2: %s%s", e->bdf, strerror(errno),
-			     errno == EPERM ? " (vfio_iommu_type1.allow_unsafe_interrupts=1 missing?)" : "");
-		s->typed = true;
-	}
-	return 0;
-}
-
-static void edu_open(struct edu *e, struct space *s)
+/* Once the device answers and is in its space: its registers, and a scratch page. */
+static void edu_ready(struct edu *e, struct space *s)
 {
 	struct vfio_region_info r = { .argsz = sizeof(r), .index = VFIO_PCI_BAR0_REGION_INDEX };
-	int err = group_join(e, s);
 
-	if (err)
-		fail("%s: group %d cannot join the container: %s", e->bdf, e->group,
-		     strerror(err));
-	e->fd = ioctl(e->group_fd, VFIO_GROUP_GET_DEVICE_FD, e->bdf);
-	if (e->fd < 0)
-		fail("%s: no device from group %d: %s", e->bdf, e->group, strerror(errno));
 	if (ioctl(e->fd, VFIO_DEVICE_GET_REGION_INFO, &r))
 		fail("%s: BAR 0: %s", e->bdf, strerror(errno));
 	e->bar_size = r.size;
@@ -519,16 +469,6 @@ static void edu_open(struct edu *e, struct space *s)
 		s->scratch = pages(PG);
 		map(s, s->scratch, SCRATCH_IOVA, PG, RW);
 	}
-}
-
-static void edu_close(struct edu *e)
-{
-	munmap((void *)e->bar, e->bar_size);
-	close(e->fd);
-	if (ioctl(e->group_fd, VFIO_GROUP_UNSET_CONTAINER))
-		fail("%s: leaving the container: %s", e->bdf, strerror(errno));
-	close(e->group_fd);
-	e->space = NULL;
 }
 
 /* The first device in a space of its own: what most cases start with. */
