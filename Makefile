@@ -24,7 +24,7 @@ demo: setup
 
 check: setup
 	@python3 scripts/check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
-		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
+		$(if $(LONG),--long) $(if $(DEBUG),--debug) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
 		$(if $(JOBS),--jobs $(JOBS))
 
 kunit: setup
@@ -43,9 +43,10 @@ help:
 	@echo 'make KDIR=<headers>  build it for another kernel'
 	@echo 'make setup           install the Debian packages that demo and check need (asks for root once)'
 	@echo 'make demo            the story in one QEMU guest, a verdict a line'
-	@echo 'make check           every end-to-end check, in QEMU guests'
+	@echo 'make check           every test: end to end in QEMU guests, and the KUnit suites'
 	@echo '  ONLY=<regex>         only the boots whose name matches'
 	@echo '  LIST=1               list boots and cases, run nothing'
+	@echo '  DEBUG=1              the named part on the debug kernel, too (KASAN, lockdep, kmemleak)'
 	@echo '  LONG=1               1000 rounds of insmod and rmmod instead of 200'
 	@echo '  JOBS=<n>             guests at once (2)'
 	@echo '  REFERENCE=1          run the checks on the kernel'"'"'s own driver instead'

@@ -371,7 +371,6 @@ static void omni_release_device(struct device *dev)
 		device_link_remove(dev, &omni_anchor->dev);
 	if (dev_is_pci(dev) && !omni_core.stopping)
 		omni_acs_forget(to_pci_dev(dev));
-	dev_iommu_priv_set(dev, NULL);
 	od->unit->wing->release(od);
 }
 

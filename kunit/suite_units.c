@@ -258,6 +258,13 @@ static void coherency_is_enforced_by_all_units_or_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vtd_domain_enforce_coherency(&domain->iommu));
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od[1], domain), -EINVAL);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od[0], NULL), 0);
+
+	/* Asked before any attach, as iommufd does. */
+	domain = vtd_model_domain(test, m[0]);
+	KUNIT_EXPECT_TRUE(test, vtd_domain_enforce_coherency(&domain->iommu));
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od[1], domain), -EINVAL);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od[0], domain), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od[0], NULL), 0);
 }
 
 /* Domain ids: each is used again, never while anything is cached under it. */

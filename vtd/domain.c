@@ -123,8 +123,12 @@ bool vtd_domain_enforce_coherency(struct iommu_domain *iommu)
 					  lockdep_is_held(&domain->attach_lock));
 	for (i = 0; i < reach->nr_units; i++)
 		able &= !!(to_vtd_unit(reach->units[i].unit)->ecap & VTD_ECAP_SC);
-	/* Leaves that exist already would go on without snooping. */
-	able &= reach->nr_units && vtd_pt_empty(&domain->pt);
+	/*
+	 * Leaves that exist already would go on without snooping. A domain that
+	 * is attached nowhere yet may be asked first: from then on units that
+	 * can't snoop are refused.
+	 */
+	able &= vtd_pt_empty(&domain->pt);
 	if (able)
 		domain->pt.leaf_bits |= VTD_SS_SNP;
 	mutex_unlock(&domain->attach_lock);

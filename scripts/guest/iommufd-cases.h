@@ -546,7 +546,7 @@ static void t_destroy_orders(void)
 	bool exact;
 
 	before = table_pages(&exact);
-	for (int code = 0; code < 120 * 2; code++) {
+	for (int code = 0; code < 120 * 2; code += opt_every) {
 		bool attached = true, device = true, hwpt = true, context = true;
 		bool automatic = code >= 120;	/* iommufd makes and ends the HWPT */
 		int order[STEPS] = { 0, 1, 2, 3, 4 };

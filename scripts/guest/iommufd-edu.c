@@ -7,6 +7,7 @@
  *   iommufd-edu --list
  *
  *   --replace-ms   how long a HWPT is replaced under DMA (20000)
+ *   --every        destroy-orders: try every n-th order only (1)
  *
  * Other words, output and exit code are vfio-edu's; names begin with "iommufd/".
  *

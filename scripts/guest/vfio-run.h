@@ -256,7 +256,8 @@ int main(int argc, char **argv)
 		} else if (!strcmp(arg, "--narrow")) {
 			want_narrow = true;
 		} else if (!strcmp(arg, "--dev") || !strcmp(arg, "--seed") ||
-			   !strcmp(arg, "--steps") || !strcmp(arg, "--replace-ms")) {
+			   !strcmp(arg, "--steps") || !strcmp(arg, "--replace-ms") ||
+			   !strcmp(arg, "--every")) {
 			if (!val)
 				return usage("no value after ", arg);
 			if (arg[2] == 'd' && nbdfs == MAX_DEVS)
@@ -265,6 +266,8 @@ int main(int argc, char **argv)
 				bdfs[nbdfs++] = val;
 			else if (!strcmp(arg, "--seed"))
 				opt_seed = strtoul(val, NULL, 0);
+			else if (!strcmp(arg, "--every"))
+				opt_every = strtol(val, NULL, 0) > 0 ? strtol(val, NULL, 0) : 1;
 			else if (!strcmp(arg, "--replace-ms"))
 				opt_replace_ms = strtol(val, NULL, 0);
 			else
