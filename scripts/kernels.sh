@@ -39,6 +39,7 @@ tree=$cache/source-$version
 build=$cache/$flavour-$key
 
 if [ -e "$build/.complete" ]; then
+	touch "$build"
 	echo "$build"
 	exit 0
 fi
@@ -60,8 +61,9 @@ if [ ! -e "$tree/.unpacked" ]; then
 	touch "$tree/.unpacked"
 fi
 
-# Other builds of this flavour are out of date.
-rm -rf "$cache/$flavour-"*
+# Keep the build used last beside the new one, drop older ones of this flavour.
+ls -dt "$cache/$flavour-"* 2>/dev/null | tail -n +2 | xargs -r rm -rf
+rm -rf "$build"
 mkdir -p "$build"
 cat "${fragments[@]}" > "$build/fragments"
 make -s -C "$tree" O="$build" KCONFIG_ALLCONFIG="$build/fragments" allnoconfig > "$build/config.log" 2>&1 ||
