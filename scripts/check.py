@@ -507,6 +507,11 @@ class Console:
             sys.stdout.flush()
 
 
+def suites_wanted(args):
+    """Do the KUnit suites run, too?"""
+    return not args.reference and (not args.only or re.search(args.only, "kunit/plain"))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--only", default="", metavar="REGEX",

@@ -71,7 +71,7 @@ static const char *vtd_owner(u32 gsts)
 	if (gsts & VTD_G_IRE)
 		return "interrupt remapping is on and owns its queue; boot with intremap=off";
 	if (gsts & VTD_G_QIE)
-		return "its queue is on, somebody drives it; boot with intel_iommu=off intremap=off";
+		return "its queue is on, so it is in use; boot with intel_iommu=off intremap=off";
 	return NULL;
 }
 
