@@ -53,7 +53,6 @@ struct omni_domain;
  *	it, or an ERR_PTR
  * @release: free what @probe made; no entry of the device is left by then
  * @domain_alloc: a paging domain that suits the device
- * @domain_free: free a domain that is attached nowhere
  * @compatible: may @domain be attached on the device's unit as it is?
  * @tag_get: a hardware tag (domain id) for a domain new on a unit
  * @tag_put: give it back, after its translations are flushed
@@ -75,7 +74,6 @@ struct omni_wing {
 	struct omni_device *(*probe)(struct device *dev);
 	void (*release)(struct omni_device *od);
 	struct omni_domain *(*domain_alloc)(struct omni_device *od);
-	void (*domain_free)(struct omni_domain *domain);
 	bool (*compatible)(struct omni_domain *domain, struct omni_unit *unit);
 	int (*tag_get)(struct omni_unit *unit);
 	void (*tag_put)(struct omni_unit *unit, u32 tag);

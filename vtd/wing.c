@@ -353,7 +353,6 @@ const struct omni_wing vtd_wing = {
 	.probe = vtd_probe,
 	.release = vtd_release,
 	.domain_alloc = vtd_domain_alloc,
-	.domain_free = vtd_domain_free,
 	.compatible = vtd_domain_compatible,
 	.tag_get = vtd_tag_get,
 	.tag_put = vtd_tag_put,
