@@ -43,6 +43,12 @@ static __always_inline unsigned int PT_FN(shift)(unsigned int level)
 	return 12 + PT_BITS * level;
 }
 
+/* The level whose leaves have a page size. */
+static __always_inline unsigned int PT_FN(level)(size_t pgsize)
+{
+	return (__ffs(pgsize) - 12) / PT_BITS;
+}
+
 static __always_inline unsigned int PT_FN(index)(u64 iova, unsigned int level)
 {
 	return (iova >> PT_FN(shift)(level)) & (PT_ENTRIES - 1);

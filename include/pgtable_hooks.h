@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hooks of a paging domain that change or read its page table: a
+ * template, included behind pgtable_engine.h in one file with it, so that the
+ * hot path is free of calls it does not need (C2). It defines
+ *
+ *	PT_NAME_map_pages, _unmap_pages, _iotlb_sync, _iotlb_sync_map,
+ *	_flush_iotlb_all, _domain_iova_to_phys
+ *
+ * for a struct iommu_domain_ops. The wing supplies
+ *
+ *	u64 PT_NAME_bits(int prot)	permission bits of a leaf, 0 to refuse
+ *	PT_INVALIDATE(domain, inv)	carry a request out: 0 or an error
+ *
+ * No step of a map or an unmap invalidates anything; the ends of operations
+ * do, after flush.c has decided what (F1).
+ */
+#define PT_CAT_(a, b)	a##_##b
+#define PT_CAT(a, b)	PT_CAT_(a, b)
+#define PT_FN(x)	PT_CAT(PT_NAME, x)
+
+/* The negative control of the tests; see Kbuild. */
+#ifdef OMNI_TEST_SKIP_UNMAP_FLUSH
+#define PT_SKIP_UNMAP_FLUSH	true
+#else
+#define PT_SKIP_UNMAP_FLUSH	false
+#endif
+
+static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
+			    phys_addr_t paddr, size_t pgsize, size_t pgcount,
+			    int prot, gfp_t gfp, size_t *mapped)
+{
+	struct omni_domain *domain = to_omni_domain(iommu);
+	const u64 bits = PT_FN(bits)(prot);
+	LIST_HEAD(replaced);
+	unsigned long flags;
+	int ret;
+
+	omni_count(OMNI_OPS_MAP);
+	if (!bits)
+		return -EINVAL;
+
+	ret = PT_FN(map)(&domain->pt, iova, paddr, PT_FN(level)(pgsize), pgcount, bits,
+			 gfp, mapped, &replaced);
+	if (unlikely(!list_empty(&replaced))) {
+		/* Left for the sync_map or unmap of the same range. */
+		spin_lock_irqsave(&domain->free_lock, flags);
+		list_splice_tail(&replaced, &domain->replaced);
+		spin_unlock_irqrestore(&domain->free_lock, flags);
+	}
+	return min(ret, 0);
+}
+
+static size_t PT_FN(unmap_pages)(struct iommu_domain *iommu, unsigned long iova,
+				 size_t pgsize, size_t pgcount,
+				 struct iommu_iotlb_gather *gather)
+{
+	struct omni_domain *domain = to_omni_domain(iommu);
+	LIST_HEAD(tables);
+	size_t size;
+
+	omni_count(OMNI_OPS_UNMAP);
+	size = PT_FN(unmap)(&domain->pt, iova, pgsize * pgcount, &tables);
+	if (size)
+		omni_gather(domain, gather, iova, size, &tables);
+	return size;
+}
+
+static void PT_FN(iotlb_sync)(struct iommu_domain *iommu,
+			      struct iommu_iotlb_gather *gather)
+{
+	struct omni_domain *domain = to_omni_domain(iommu);
+	struct omni_inv inv;
+	int err = 0;
+
+	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH)
+		err = PT_INVALIDATE(domain, &inv);
+	omni_tables_done(domain, &gather->freelist, err);
+}
+
+static int PT_FN(iotlb_sync_map)(struct iommu_domain *iommu, unsigned long iova,
+				 size_t size)
+{
+	struct omni_domain *domain = to_omni_domain(iommu);
+	struct omni_inv inv;
+	LIST_HEAD(tables);
+	int err = 0;
+
+	if (omni_plan_sync_map(domain, iova, size, &inv, &tables))
+		err = PT_INVALIDATE(domain, &inv);
+	if (err || !list_empty(&tables))
+		omni_tables_done(domain, &tables, err);
+	return err;
+}
+
+static void PT_FN(flush_iotlb_all)(struct iommu_domain *iommu)
+{
+	struct omni_domain *domain = to_omni_domain(iommu);
+	struct omni_inv inv;
+	LIST_HEAD(tables);
+	int err = 0;
+
+	if (omni_plan_flush_all(domain, &inv, &tables))
+		err = PT_INVALIDATE(domain, &inv);
+	omni_tables_done(domain, &tables, err);
+}
+
+static phys_addr_t PT_FN(domain_iova_to_phys)(struct iommu_domain *iommu, dma_addr_t iova)
+{
+	return PT_FN(iova_to_phys)(&to_omni_domain(iommu)->pt, iova);
+}
+
+#undef PT_CAT_
+#undef PT_CAT
+#undef PT_FN
+#undef PT_SKIP_UNMAP_FLUSH
