@@ -138,7 +138,7 @@ struct entries {
 
 static void entries_setup(struct kunit *test, struct entries *e)
 {
-	const struct entry_config *config = test->param_value;
+	const struct entry_config *config = test->param_value ?: &entry_configs[0];
 
 	e->m = vtd_model_create(test, &(struct vtd_model_config) {
 		.name = config->name,
@@ -371,6 +371,33 @@ static void every_alias_follows(struct kunit *test)
 		KUNIT_EXPECT_NE(test, vtd_model_access(e.m, e.od->rids[i], IOVA, true, &pa), 0);
 }
 
+/* The second batch of entries fails: the first one goes back as well. */
+static void a_failed_attach_puts_every_alias_back(struct kunit *test)
+{
+	struct entries e;
+	unsigned int i;
+	u64 pa;
+
+	entries_setup(test, &e);
+	e.od->nr_rids = 11;
+	for (i = 0; i < e.od->nr_rids; i++) {
+		e.od->rids[i] = RID + i * 0x100;
+		KUNIT_ASSERT_EQ(test, vtd_tables_reserve(e.m->unit, e.od->rids[i]), 0);
+	}
+	e.od->ats_depth = 0;
+	KUNIT_ASSERT_EQ(test, omni_test_attach(e.od, e.a), 0);
+	/* Eight entries and their domain are flushed, then nothing is. */
+	vtd_model_iqe(e.m, 9, 1000);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(e.od, e.b), -EIO);
+	vtd_model_iqe(e.m, 0, 0);
+	for (i = 0; i < e.od->nr_rids; i++) {
+		pa = 0;
+		KUNIT_EXPECT_EQ(test, vtd_model_access(e.m, e.od->rids[i], IOVA, true, &pa), 0);
+		KUNIT_EXPECT_EQ_MSG(test, pa, PA_A, "alias %u", i);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(e.od, NULL), 0);
+}
+
 /* A shared requester ID keeps its entry when one of its devices goes. */
 static void a_shared_alias_stays(struct kunit *test)
 {
@@ -528,6 +555,7 @@ static struct kunit_case entries_cases[] = {
 	KUNIT_CASE_PARAM(s4_no_domain_means_blocked, entry_gen_params),
 	KUNIT_CASE_PARAM(s4_identity_before_translation_is_on, entry_gen_params),
 	KUNIT_CASE_PARAM(every_alias_follows, entry_gen_params),
+	KUNIT_CASE(a_failed_attach_puts_every_alias_back),
 	KUNIT_CASE_PARAM(a_shared_alias_stays, entry_gen_params),
 	KUNIT_CASE_PARAM(entries_survive_off_and_on, entry_gen_params),
 	{ }

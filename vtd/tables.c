@@ -185,38 +185,68 @@ static int vtd_flush_changes(struct omni_device *od, struct vtd_change *changes,
 	return vtd_submit_wait(unit, descs, n);
 }
 
+/* Swap one batch and flush; all entries change even where a flush fails. */
+static int vtd_write_batch(struct omni_device *od, const u16 *rids, unsigned int nr,
+			   union vtd_context new, struct vtd_change *changes,
+			   unsigned int *changed)
+{
+	struct vtd_unit *unit = to_vtd_unit(od->unit);
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr; i++) {
+		/* A device that leaves takes no entry away from others. */
+		if (od->leaving && omni_rid_shared(od, rids[i]))
+			continue;
+		changes[n].rid = rids[i];
+		changes[n].old = vtd_context_swap(unit, rids[i], new);
+		n += changes[n].old.whole != new.whole;
+	}
+	*changed += n;
+	return n ? vtd_flush_changes(od, changes, n, vtd_context_did(new)) : 0;
+}
+
+/* Put entries back as they were; the unit may have cached the new ones. */
+static void vtd_revert(struct omni_device *od, struct vtd_change *changes,
+		       unsigned int nr, union vtd_context new)
+{
+	struct vtd_unit *unit = to_vtd_unit(od->unit);
+	unsigned int i, k, n;
+
+	for (i = 0; i < nr; i += n) {
+		n = min(nr - i, VTD_ATTACH_BATCH);
+		for (k = i; k < i + n; k++)
+			changes[k].old = vtd_context_swap(unit, changes[k].rid,
+							  changes[k].old);
+		vtd_flush_changes(od, &changes[i], n, vtd_context_did(new));
+	}
+}
+
 static int vtd_write_entries(struct omni_device *od, union vtd_context new,
 			     bool revert)
 {
 	struct vtd_unit *unit = to_vtd_unit(od->unit);
-	struct vtd_change changes[VTD_ATTACH_BATCH];
-	unsigned int i = 0, n, k;
-	int ret = 0;
+	struct vtd_change few[VTD_ATTACH_BATCH], *changes = few;
+	unsigned int i, n, changed = 0;
+	int ret, err = 0;
 
-	while (i < od->nr_rids) {
-		mutex_lock(&unit->tables_lock);
-		for (n = 0; i < od->nr_rids && n < VTD_ATTACH_BATCH; i++) {
-			/* A device that leaves takes no entry away from others. */
-			if (od->leaving && omni_rid_shared(od, od->rids[i]))
-				continue;
-			changes[n].rid = od->rids[i];
-			changes[n].old = vtd_context_swap(unit, od->rids[i], new);
-			n += changes[n].old.whole != new.whole;
-		}
-		if (n)
-			ret = vtd_flush_changes(od, changes, n, vtd_context_did(new));
-		if (ret && revert) {
-			for (k = 0; k < n; k++)
-				changes[k].old = vtd_context_swap(unit, changes[k].rid,
-								  changes[k].old);
-			/* The unit may have cached the new entries meanwhile. */
-			vtd_flush_changes(od, changes, n, vtd_context_did(new));
-		}
-		mutex_unlock(&unit->tables_lock);
-		if (ret)
-			break;
+	/* A detach can't fail. */
+	if (od->nr_rids > ARRAY_SIZE(few))
+		changes = kmalloc_array(od->nr_rids, sizeof(*changes),
+					GFP_KERNEL | __GFP_NOFAIL);
+
+	mutex_lock(&unit->tables_lock);
+	for (i = 0; i < od->nr_rids && !(err && revert); i += n) {
+		n = min(od->nr_rids - i, VTD_ATTACH_BATCH);
+		ret = vtd_write_batch(od, &od->rids[i], n, new, &changes[changed], &changed);
+		err = err ?: ret;
 	}
-	return ret;
+	if (err && revert)
+		vtd_revert(od, changes, changed, new);
+	mutex_unlock(&unit->tables_lock);
+
+	if (changes != few)
+		kfree(changes);
+	return err;
 }
 
 int vtd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag)
