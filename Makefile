@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # `make help` lists the targets. Kbuild says what the module is made of.
 
+# ARCH=arm64 cross-builds for Debian's arm64 kernel, which scripts/arm64.sh unpacks.
+ifeq ($(ARCH),arm64)
+KDIR ?= $(shell scripts/arm64.sh --kdir)
+endif
 KDIR ?= $(shell d=/lib/modules/$$(uname -r)/build; [ -e $$d/Makefile ] && echo $$d)
 ifeq ($(KDIR),)
 # The running kernel has no headers here: the newest 6.12 that has them will do.
@@ -41,6 +45,7 @@ clean:
 help:
 	@echo 'make                 build omniommu.ko for the running kernel'
 	@echo 'make KDIR=<headers>  build it for another kernel'
+	@echo 'make ARCH=arm64      cross-build it for Debian'"'"'s arm64 kernel, downloaded when missing'
 	@echo 'make setup           install the Debian packages that demo and check need (asks for root once)'
 	@echo 'make demo            the story in one QEMU guest, a verdict a line'
 	@echo 'make check           every test: end to end in QEMU guests, and the KUnit suites'
