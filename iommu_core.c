@@ -278,7 +278,7 @@ void omni_unit_add(struct omni_unit *unit)
 	mutex_unlock(&omni_core.lock);
 }
 
-void omni_find_device(struct omni_unit *unit, u16 rid,
+void omni_find_device(struct omni_unit *unit, u32 rid,
 		      void (*fn)(struct omni_device *od, void *arg), void *arg)
 {
 	struct omni_device *od, *found = NULL;
@@ -297,7 +297,7 @@ void omni_find_device(struct omni_unit *unit, u16 rid,
 	mutex_unlock(&omni_core.lock);
 }
 
-bool omni_rid_shared(struct omni_device *od, u16 rid)
+bool omni_rid_shared(struct omni_device *od, u32 rid)
 {
 	struct omni_device *other;
 	bool shared = false;

@@ -34,14 +34,14 @@ static DEFINE_MUTEX(omni_acs_lock);	/* protects omni_acs_list */
  * @room: how many fit
  */
 struct omni_rids {
-	u16 *ids;
+	u32 *ids;
 	int nr;
 	int room;
 };
 
-static int omni_rids_add(struct omni_rids *r, u16 rid)
+static int omni_rids_add(struct omni_rids *r, u32 rid)
 {
-	u16 *ids;
+	u32 *ids;
 	int i;
 
 	for (i = 0; i < r->nr; i++)
@@ -123,7 +123,7 @@ static int omni_rids_add_bridge(struct omni_rids *r, struct pci_dev *bridge)
 	}
 }
 
-int omni_pci_rids(struct pci_dev *pdev, u16 **rids)
+int omni_pci_rids(struct pci_dev *pdev, u32 **rids)
 {
 	struct omni_rids r = { };
 	struct pci_bus *bus;

@@ -133,8 +133,8 @@ enum omni_state {
  * @ats: its device TLB is on, or about to be
  * @ats_depth: device TLB invalidations it accepts at once, 1 to 32; 0 if its
  *	device TLB may not be used
- * @rid: requester ID it invalidates and shuts down by
- * @nr_rids: requester IDs it may use, aliases included
+ * @rid: the ID its device TLB is invalidated by
+ * @nr_rids: requester IDs it may use, aliases included, as its unit sees them
  * @rids: all of them, @rid first
  */
 struct omni_device {
@@ -151,9 +151,9 @@ struct omni_device {
 	bool linked;
 	bool ats;
 	u8 ats_depth;
-	u16 rid;
+	u32 rid;
 	unsigned int nr_rids;
-	u16 *rids;
+	u32 *rids;
 };
 
 /**
@@ -273,7 +273,7 @@ void omni_domain_fini(struct omni_domain *domain);
  *
  * Context: may sleep; @fn runs under omni_core.lock.
  */
-void omni_find_device(struct omni_unit *unit, u16 rid,
+void omni_find_device(struct omni_unit *unit, u32 rid,
 		      void (*fn)(struct omni_device *od, void *arg), void *arg);
 
 /**
@@ -287,7 +287,7 @@ void omni_find_device(struct omni_unit *unit, u16 rid,
  * Return: true if another device of the same unit uses @rid.
  * Context: may sleep.
  */
-bool omni_rid_shared(struct omni_device *od, u16 rid);
+bool omni_rid_shared(struct omni_device *od, u32 rid);
 
 /* pci.c: what every wing needs to know of a PCI requester */
 
@@ -302,7 +302,7 @@ bool omni_rid_shared(struct omni_device *od, u16 rid);
  * Return: the number of IDs or -ENOMEM.
  * Context: may sleep.
  */
-int omni_pci_rids(struct pci_dev *pdev, u16 **rids);
+int omni_pci_rids(struct pci_dev *pdev, u32 **rids);
 
 /**
  * omni_acs_enable_all() - turn on the ACS controls that isolation needs

@@ -313,7 +313,7 @@ struct fake_device {
 	struct pci_bus bus;
 	struct dev_iommu iommu;
 	char name[16];
-	u16 rids[16];
+	u32 rids[16];
 	void (*ats)(void *arg, u16 rid, bool on);
 	void *arg;
 };

@@ -270,7 +270,7 @@ static void memory_pci_rids(struct kunit *test)
 	struct pci_dev *fake = to_pci_dev(od->dev), *pdev = NULL;
 	struct inject i;
 	unsigned int n;
-	u16 *rids;
+	u32 *rids;
 
 	fake->dma_alias_mask = bitmap_zalloc(256, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, fake->dma_alias_mask);

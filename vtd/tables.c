@@ -186,7 +186,7 @@ static int vtd_flush_changes(struct omni_device *od, struct vtd_change *changes,
 }
 
 /* Swap one batch and flush; all entries change even where a flush fails. */
-static int vtd_write_batch(struct omni_device *od, const u16 *rids, unsigned int nr,
+static int vtd_write_batch(struct omni_device *od, const u32 *rids, unsigned int nr,
 			   union vtd_context new, struct vtd_change *changes,
 			   unsigned int *changed)
 {

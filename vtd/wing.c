@@ -238,7 +238,7 @@ static int vtd_prepare_identity(void)
 {
 	struct pci_dev *pdev = NULL;
 	struct vtd_drhd *drhd;
-	u16 *rids;
+	u32 *rids;
 	int i, nr, ret = 0;
 
 	for_each_pci_dev(pdev) {
