@@ -8,6 +8,7 @@
 /**
  * struct omni_core - the module's state; selects no behaviour (C1)
  * @lock: protects the lists
+ * @join_lock: held while a unit joins, and to set @stopping
  * @units: every unit that is on, by omni_unit.node
  * @devices: every device probed, by omni_device.node
  * @stopping: a stop is past the point of return: released devices keep
@@ -15,6 +16,7 @@
  */
 struct omni_core {
 	struct mutex lock;	/* see @lock above */
+	struct mutex join_lock;	/* see @join_lock above */
 	struct list_head units;
 	struct list_head devices;
 	bool stopping;

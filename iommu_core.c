@@ -18,6 +18,7 @@
 
 struct omni_core omni_core = {
 	.lock = __MUTEX_INITIALIZER(omni_core.lock),
+	.join_lock = __MUTEX_INITIALIZER(omni_core.join_lock),
 	.units = LIST_HEAD_INIT(omni_core.units),
 	.devices = LIST_HEAD_INIT(omni_core.devices),
 };
@@ -311,6 +312,16 @@ bool omni_rid_shared(struct omni_device *od, u32 rid)
 	return shared;
 }
 
+/*
+ * Was a driver bound before the module came? A device whose firmware node
+ * names its unit is probed on its way to a driver, which is noted already but
+ * has not begun.
+ */
+static bool omni_bound(struct device *dev)
+{
+	return dev_iommu_fwspec_get(dev) ? device_is_bound(dev) : !!READ_ONCE(dev->driver);
+}
+
 static struct iommu_device *omni_probe_device(struct device *dev)
 {
 	struct omni_device *od = NULL;
@@ -327,7 +338,7 @@ static struct iommu_device *omni_probe_device(struct device *dev)
 		omni_acs_enable(to_pci_dev(dev));
 	spin_lock_init(&od->lock);
 	od->dev = dev;
-	od->bound_early = READ_ONCE(dev->driver);
+	od->bound_early = omni_bound(dev);
 	/* Shut down after its users, resumed before them (L6). */
 	od->linked = device_link_add(dev, &omni_anchor->dev, DL_FLAG_STATELESS);
 	dev_iommu_priv_set(dev, od);
@@ -382,7 +393,7 @@ static struct iommu_group *omni_device_group(struct device *dev)
 /* L1: whoever does DMA already goes on with the addresses it has. */
 static int omni_def_domain_type(struct device *dev)
 {
-	return READ_ONCE(dev->driver) ? IOMMU_DOMAIN_IDENTITY : 0;
+	return omni_bound(dev) ? IOMMU_DOMAIN_IDENTITY : 0;
 }
 
 static void omni_get_resv_regions(struct device *dev, struct list_head *head)
@@ -404,6 +415,12 @@ static bool omni_capable(struct device *dev, enum iommu_cap cap)
 	}
 }
 
+/* Devicetree names a device's unit and, in one cell, one of its IDs there. */
+static int omni_of_xlate(struct device *dev, const struct of_phandle_args *args)
+{
+	return args->args_count == 1 ? iommu_fwspec_add_ids(dev, args->args, 1) : -EINVAL;
+}
+
 static const struct iommu_ops omni_ops = {
 	.capable = omni_capable,
 	.domain_alloc_paging = omni_domain_alloc_paging,
@@ -411,6 +428,7 @@ static const struct iommu_ops omni_ops = {
 	.probe_finalize = omni_probe_finalize,
 	.release_device = omni_release_device,
 	.device_group = omni_device_group,
+	.of_xlate = omni_of_xlate,
 	.get_resv_regions = omni_get_resv_regions,
 	.def_domain_type = omni_def_domain_type,
 	.identity_domain = &omni_identity.iommu,
@@ -422,6 +440,53 @@ static const struct iommu_ops omni_ops = {
 /* Life */
 
 #ifndef OMNI_KUNIT
+static int omni_unit_sysfs_add(struct omni_unit *unit)
+{
+	int ret = iommu_device_sysfs_add(&unit->iommu, unit->parent,
+					 unit->wing->unit_groups, "%s", unit->name);
+
+	if (ret)
+		pr_err("%s: sysfs entries failed (%d)\n", unit->name, ret);
+	unit->in_sysfs = !ret;
+	return ret;
+}
+
+static int omni_unit_register(struct omni_unit *unit)
+{
+	int ret = iommu_device_register(&unit->iommu, &omni_ops, unit->parent);
+
+	if (ret)
+		pr_err("%s: the kernel refused to register the unit (%d)\n", unit->name, ret);
+	unit->registered = !ret;
+	return ret;
+}
+
+int omni_unit_join(struct omni_unit *unit)
+{
+	int ret = -ESHUTDOWN;
+
+	mutex_lock(&omni_core.join_lock);
+	if (omni_core.stopping)
+		goto out;
+	if (acs)
+		omni_acs_enable_all();
+	ret = omni_unit_sysfs_add(unit);
+	if (ret)
+		goto out;
+	omni_unit_add(unit);
+	ret = omni_unit_register(unit);
+	if (!ret)
+		goto out;
+
+	mutex_lock(&omni_core.lock);
+	list_del(&unit->node);
+	mutex_unlock(&omni_core.lock);
+	iommu_device_sysfs_remove(&unit->iommu);
+out:
+	mutex_unlock(&omni_core.join_lock);
+	return ret;
+}
+
 static int omni_register(void)
 {
 	struct omni_unit *unit;
@@ -432,22 +497,14 @@ static int omni_register(void)
 	 * registered and links devices to whichever unit is theirs.
 	 */
 	list_for_each_entry(unit, &omni_core.units, node) {
-		ret = iommu_device_sysfs_add(&unit->iommu, NULL,
-					     unit->wing->unit_groups, "%s", unit->name);
-		if (ret) {
-			pr_err("%s: sysfs entries failed (%d)\n", unit->name, ret);
+		ret = unit->in_sysfs ? 0 : omni_unit_sysfs_add(unit);
+		if (ret)
 			return ret;
-		}
-		unit->in_sysfs = true;
 	}
 	list_for_each_entry(unit, &omni_core.units, node) {
-		ret = iommu_device_register(&unit->iommu, &omni_ops, NULL);
-		if (ret) {
-			pr_err("%s: the kernel refused to register the unit (%d)\n",
-			       unit->name, ret);
+		ret = unit->registered ? 0 : omni_unit_register(unit);
+		if (ret)
 			return ret;
-		}
-		unit->registered = true;
 	}
 	return 0;
 }
@@ -489,28 +546,27 @@ static int __init omni_init(void)
 	for (i = 0; i < ARRAY_SIZE(omni_wings); i++) {
 		ret = omni_wings[i]->start(omni_wings[i]);
 		if (ret < 0)
-			goto err_units;
+			goto err;
 		nr += ret;
 	}
 	if (!nr) {
 		pr_err("no IOMMU found: the firmware has no table that describes one (is it enabled in the firmware's setup?)\n");
 		ret = -ENODEV;
-		goto err_units;
+		goto err;
 	}
 
 	if (acs)
 		omni_acs_enable_all();
 	ret = omni_register();
 	if (ret)
-		goto err_register;
+		goto err;
 	omni_ledger_init();
 	pr_info("%d unit%s on\n", nr, nr == 1 ? "" : "s");
 	return 0;
 
-err_register:
+err:
 	omni_unregister();
 	omni_acs_restore_all();
-err_units:
 	omni_units_destroy();
 	omni_life_exit();
 	rcu_barrier();

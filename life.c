@@ -142,7 +142,10 @@ void omni_unregister(void)
 	struct omni_device *od;
 	struct omni_unit *unit;
 
+	mutex_lock(&omni_core.join_lock);
 	omni_core.stopping = true;
+	mutex_unlock(&omni_core.join_lock);
+
 	list_for_each_entry(od, &omni_core.devices, node) {
 		if (!od->adopted)
 			continue;

@@ -42,9 +42,10 @@ struct omni_domain;
  * struct omni_wing - what the core asks of a vendor
  * @name: the vendor's word for its firmware table, for messages
  * @start: find the units, claim them and switch them on with every device
- *	present left on identity (L1), and hand each one to omni_unit_add();
- *	returns the number of units, 0 if the machine has none, or -errno with
- *	the machine as it was
+ *	present left on identity (L1), and hand each one to omni_unit_add(), or
+ *	to omni_unit_join() where a driver's probe() finds them; returns the
+ *	number of units, 0 if the machine has none, or -errno with the machine
+ *	as it was
  * @finish: forget the firmware tables, after the last unit is destroyed
  * @unit_off: switch one unit's hardware off; its memory stays
  * @unit_on: switch it on again with the tables it has, after a suspend
@@ -87,6 +88,8 @@ struct omni_wing {
  * struct omni_unit - one hardware IOMMU
  * @iommu: what the kernel's IOMMU core knows of it
  * @wing: whose it is
+ * @parent: the kernel's device for it, whose firmware node translated devices
+ *	name; NULL if firmware tables alone tell which they are
  * @node: in omni_core.units
  * @name: as in /sys/class/iommu
  * @in_sysfs: iommu_device_sysfs_add() has succeeded
@@ -97,8 +100,9 @@ struct omni_wing {
 struct omni_unit {
 	struct iommu_device iommu;
 	const struct omni_wing *wing;
+	struct device *parent;
 	struct list_head node;
-	char name[16];
+	char name[32];
 	bool in_sysfs;
 	bool registered;
 	bool broken;
@@ -231,6 +235,18 @@ extern struct omni_domain omni_identity;
  * Context: from the wing's start(), may sleep.
  */
 void omni_unit_add(struct omni_unit *unit);
+
+/**
+ * omni_unit_join() - hand over a unit that is on, and register it at once
+ * @unit: the unit, @unit->name, @unit->wing and @unit->parent set
+ *
+ * For units that a driver's probe() finds one by one. Devices that wait for
+ * this unit are probed by the kernel when that probe() has returned.
+ *
+ * Return: 0 or -errno, the core knowing nothing of the unit.
+ * Context: from @unit->parent's probe(), may sleep.
+ */
+int omni_unit_join(struct omni_unit *unit);
 
 /**
  * omni_attach_paging() - the attach_dev hook of every wing's paging domains
