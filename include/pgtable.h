@@ -12,10 +12,16 @@
 #include <linux/mm.h>
 #include <linux/types.h>
 
+/* What a format may say of leaves that take several entries. */
+#define SET_SAME	1
+#define SET_OWN		2
+
 /**
  * struct omni_pt - one page table
  * @root: the table at the highest level
- * @top: its level; level 0 holds 4K leaves
+ * @word: in a format that grows: the root, and its level in the low bits
+ * @top: the root's level, or the highest one that it may rise to; level 0
+ *	holds 4K leaves
  * @last: last byte of the address space, inclusive
  * @pa_last: last physical byte an entry can hold
  * @leaf_bits: format bits that every new leaf gets
@@ -23,7 +29,10 @@
  * @nid: NUMA node for new tables
  */
 struct omni_pt {
-	__le64 *root;
+	union {
+		__le64 *root;
+		unsigned long word;
+	};
 	unsigned int top;
 	u64 last;
 	u64 pa_last;

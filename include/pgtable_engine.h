@@ -7,13 +7,29 @@
  *
  * The format supplies, each static and inline:
  *
- *	u64  PT_NAME_leaf(u64 pa, unsigned int level, u64 bits)
- *	u64  PT_NAME_table(u64 pa)
+ *	u64  PT_NAME_leaf(u64 pa, unsigned int lg2, u64 bits)
+ *	u64  PT_NAME_table(u64 pa, unsigned int level)	@level is the entry's
  *	bool PT_NAME_present(u64 entry)
  *	bool PT_NAME_is_leaf(u64 entry, unsigned int level)
  *	u64  PT_NAME_pa(u64 entry)	physical address in an entry
+ *	unsigned int PT_NAME_set(u64 entry, unsigned int level)
+ *					log2 of the entries a leaf takes
  *	PT_NAME_PENDING			a bit that the hardware ignores in
  *					entries that point to tables
+ *	PT_NAME_SETS			0: every leaf is one entry. SET_SAME,
+ *					SET_OWN: it may be a set of entries
+ *	PT_NAME_GROWS			1: the tree gets levels by need
+ *
+ * Sets: at the level of 2^s bytes an entry, a leaf of 2^(s+k) bytes, k up to
+ * 8, takes 2^k consecutive entries, either with the same value (SET_SAME) or
+ * each with the physical address of its own part (SET_OWN). A set is one leaf
+ * to every function here: all of it is mapped, cleared and replaced at once.
+ *
+ * Growth: omni_pt.word holds the root and its level, so that both are read
+ * at once, and omni_pt.top is the level that the root may rise to. A new root
+ * is linked above the old one with one cmpxchg. Whoever holds the old one may
+ * go on below it: what was the root is a table like others now. The wing
+ * makes hardware entries follow before a map is over and before a flush.
  *
  * Invariants
  *
@@ -37,21 +53,43 @@
 
 #define PT_BITS		9
 #define PT_ENTRIES	BIT(PT_BITS)
+#define PT_SETS		PT_FN(SETS)
+#define PT_GROWS	PT_FN(GROWS)
 
 static __always_inline unsigned int PT_FN(shift)(unsigned int level)
 {
 	return 12 + PT_BITS * level;
 }
 
-/* The level whose leaves have a page size. */
-static __always_inline unsigned int PT_FN(level)(size_t pgsize)
+/* The level whose leaves, or sets of them, have a page size. */
+static __always_inline unsigned int PT_FN(level)(unsigned int lg2)
 {
-	return (__ffs(pgsize) - 12) / PT_BITS;
+	return (lg2 - 12) / PT_BITS;
 }
 
 static __always_inline unsigned int PT_FN(index)(u64 iova, unsigned int level)
 {
 	return (iova >> PT_FN(shift)(level)) & (PT_ENTRIES - 1);
+}
+
+/* The root, and its level. */
+static __always_inline __le64 *PT_FN(root)(const struct omni_pt *pt, unsigned int *level)
+{
+	unsigned long word;
+
+	if (!PT_GROWS) {
+		*level = pt->top;
+		return pt->root;
+	}
+	word = READ_ONCE(pt->word);
+	*level = word & ~PAGE_MASK;
+	return (__le64 *)(word & PAGE_MASK);
+}
+
+/* The last byte below a root at a level. */
+static __always_inline u64 PT_FN(span_last)(unsigned int level)
+{
+	return PT_FN(shift)(level + 1) < 64 ? BIT_ULL(PT_FN(shift)(level + 1)) - 1 : U64_MAX;
 }
 
 static __always_inline __le64 *PT_FN(below)(u64 entry)
@@ -84,8 +122,8 @@ static void PT_FN(settle)(__le64 *entry, u64 value)
 }
 
 /* The table that @entry shall point to; installs one if there is none. */
-static __le64 *PT_FN(install)(struct omni_pt *pt, __le64 *parent,
-			      __le64 *entry, gfp_t gfp)
+static __le64 *PT_FN(install)(struct omni_pt *pt, __le64 *parent, __le64 *entry,
+			      unsigned int level, gfp_t gfp)
 {
 	__le64 *table = omni_table_alloc(pt, gfp);
 	u64 value, old;
@@ -93,7 +131,7 @@ static __le64 *PT_FN(install)(struct omni_pt *pt, __le64 *parent,
 	if (!table)
 		return NULL;
 
-	value = PT_FN(table)(virt_to_phys(table));
+	value = PT_FN(table)(virt_to_phys(table), level);
 	if (pt->incoherent)
 		value |= PT_FN(PENDING);
 
@@ -172,28 +210,40 @@ static bool PT_FN(hollow)(const __le64 *table, unsigned int level)
 	return true;
 }
 
+/* The value of the nth entry of a leaf. */
+static __always_inline u64 PT_FN(part)(u64 leaf, unsigned int n, unsigned int level)
+{
+	return PT_SETS == SET_OWN ? leaf + ((u64)n << PT_FN(shift)(level)) : leaf;
+}
+
 /*
- * A leaf goes where an entry is in use already: right if the entry points to
- * tables that map nothing, an error otherwise.
+ * A leaf goes where some of its @nr entries are in use already: right if they
+ * point to tables that map nothing, an error otherwise.
  */
-static int PT_FN(replace)(__le64 *table, unsigned int index, unsigned int level,
+static int PT_FN(replace)(__le64 *entries, unsigned int nr, unsigned int level,
 			  u64 leaf, u64 iova, struct list_head *replaced)
 {
-	__le64 *entry = &table[index];
-	u64 old = PT_FN(read)(entry);
 	struct omni_table *desc;
-	__le64 *below;
 	LIST_HEAD(gone);
+	unsigned int i;
+	u64 old;
 
-	if (PT_FN(is_leaf)(old, level))
-		return -EEXIST;
-	below = PT_FN(below)(old);
-	if (!PT_FN(hollow)(below, level - 1))
-		return -EEXIST;
-
-	PT_FN(unlink)(below, level - 1, &gone);
-	PT_FN(write)(entry, leaf);
-	atomic_dec(&omni_table(table)->tables);
+	for (i = 0; i < nr; i++) {
+		old = PT_FN(read)(&entries[i]);
+		if (!old)
+			continue;
+		if (PT_FN(is_leaf)(old, level) ||
+		    !PT_FN(hollow)(PT_FN(below)(old), level - 1))
+			return -EEXIST;
+	}
+	for (i = 0; i < nr; i++) {
+		old = PT_FN(read)(&entries[i]);
+		PT_FN(write)(&entries[i], PT_FN(part)(leaf, i, level));
+		if (!old)
+			continue;
+		PT_FN(unlink)(PT_FN(below)(old), level - 1, &gone);
+		atomic_dec(&omni_table(entries)->tables);
+	}
 	/* base tells whose sync_map the flush belongs to. */
 	list_for_each_entry(desc, &gone, node)
 		desc->base = iova;
@@ -202,8 +252,79 @@ static int PT_FN(replace)(__le64 *table, unsigned int index, unsigned int level,
 }
 
 /*
+ * Leaves of @nr entries each into @room entries of one table. Returns how many
+ * entries that were: all, or those before the first that is mapped already.
+ */
+static __always_inline unsigned int PT_FN(fill)(__le64 *entries, unsigned int room,
+						unsigned int nr, unsigned int level,
+						u64 iova, u64 *leaf, u64 step, int *kind,
+						struct list_head *replaced)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < room; i += nr) {
+		bool busy = PT_FN(read)(entries + i);
+
+		for (j = 1; j < nr && !busy; j++)
+			busy = PT_FN(read)(entries + i + j);
+		if (unlikely(busy)) {
+			u64 at = iova + ((u64)i << PT_FN(shift)(level));
+
+			if (PT_FN(replace)(entries + i, nr, level, *leaf, at, replaced) < 0)
+				break;
+			*kind = OMNI_FLUSH_MODIFIED;
+		} else {
+			for (j = 0; j < nr; j++)
+				PT_FN(write)(entries + i + j, PT_FN(part)(*leaf, j, level));
+		}
+		*leaf += step;
+	}
+	return i;
+}
+
+/*
+ * Put roots above the root until @level is reached. What was the root becomes
+ * the first table of what is above it.
+ */
+static int PT_FN(grow)(struct omni_pt *pt, unsigned int level, gfp_t gfp)
+{
+	unsigned long word = READ_ONCE(pt->word), new;
+	__le64 *table, *old;
+	unsigned int top;
+
+	while ((top = word & ~PAGE_MASK) < level) {
+		table = omni_table_alloc(pt, gfp);
+		if (!table)
+			return -ENOMEM;
+		old = (__le64 *)(word & PAGE_MASK);
+		PT_FN(write)(table, PT_FN(table)(virt_to_phys(old), top + 1));
+		PT_FN(clean)(pt, table, 1);
+		atomic_set(&omni_table(table)->tables, 1);
+		/* Whoever sees the new root sees what is in it. */
+		new = cmpxchg(&pt->word, word, (unsigned long)table | (top + 1));
+		if (new == word) {
+			word = (unsigned long)table | (top + 1);
+		} else {
+			word = new;
+			omni_table_free(table);
+		}
+	}
+	return 0;
+}
+
+/* The level that the root must have for a leaf at @level and the byte @last. */
+static unsigned int PT_FN(needed)(u64 last, unsigned int level)
+{
+	while (last > PT_FN(span_last)(level))
+		level++;
+	return level;
+}
+
+/*
  * PT_NAME_init() - make an empty page table
  * @pt: @top, @last, @pa_last, @incoherent and @nid set
+ *
+ * A tree that grows begins with one table of the lowest level.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -220,8 +341,11 @@ static int PT_FN(init)(struct omni_pt *pt)
  */
 static void PT_FN(fini)(struct omni_pt *pt, struct list_head *tables)
 {
-	if (pt->root)
-		PT_FN(unlink)(pt->root, pt->top, tables);
+	unsigned int level;
+	__le64 *root = PT_FN(root)(pt, &level);
+
+	if (root)
+		PT_FN(unlink)(root, level, tables);
 	pt->root = NULL;
 }
 
@@ -233,7 +357,10 @@ static void PT_FN(fini)(struct omni_pt *pt, struct list_head *tables)
  */
 static bool PT_FN(empty)(const struct omni_pt *pt)
 {
-	return PT_FN(hollow)(pt->root, pt->top);
+	unsigned int level;
+	const __le64 *root = PT_FN(root)(pt, &level);
+
+	return PT_FN(hollow)(root, level);
 }
 
 /*
@@ -241,7 +368,7 @@ static bool PT_FN(empty)(const struct omni_pt *pt)
  * @pt: the page table
  * @iova: first byte, aligned to the page size
  * @pa: first physical byte, aligned to the page size
- * @level: level of the leaves
+ * @lg2: log2 of the page size
  * @count: number of pages, more than 0
  * @bits: permission bits of the format
  * @gfp: how to allocate tables
@@ -252,13 +379,15 @@ static bool PT_FN(empty)(const struct omni_pt *pt)
  * the address space or of what an entry can hold, -EEXIST where something is
  * mapped already, -ENOMEM.
  */
-static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int level,
+static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
 		      size_t count, u64 bits, gfp_t gfp, size_t *mapped,
 		      struct list_head *replaced)
 {
-	const unsigned int shift = PT_FN(shift)(level);
-	const u64 step = BIT_ULL(shift);
-	const u64 size = (u64)count << shift;
+	const unsigned int level = PT_FN(level)(lg2);
+	const unsigned int shift = PT_SETS ? PT_FN(shift)(level) : lg2;
+	const unsigned int set = PT_SETS ? lg2 - shift : 0;
+	const u64 step = BIT_ULL(lg2);
+	const u64 size = (u64)count << lg2;
 	int kind = OMNI_FLUSH_NONE;
 	u64 leaf;
 
@@ -267,18 +396,25 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int level,
 	    pa > pt->pa_last || size - 1 > pt->pa_last - pa)
 		return -ERANGE;
 
-	leaf = PT_FN(leaf)(pa, level, bits | pt->leaf_bits);
-	while (count) {
-		__le64 *table = pt->root;
-		unsigned int lvl, start, end, i;
-		int ret = 0;
+	if (PT_GROWS) {
+		unsigned int top = PT_FN(needed)(iova + size - 1, level);
 
-		for (lvl = pt->top; lvl > level; lvl--) {
+		if (unlikely((READ_ONCE(pt->word) & ~PAGE_MASK) < top) &&
+		    PT_FN(grow)(pt, top, gfp))
+			return -ENOMEM;
+	}
+
+	leaf = PT_FN(leaf)(pa, lg2, bits | pt->leaf_bits);
+	while (count) {
+		unsigned int lvl, room, i;
+		__le64 *table;
+
+		for (table = PT_FN(root)(pt, &lvl); lvl > level; lvl--) {
 			__le64 *entry = &table[PT_FN(index)(iova, lvl)];
 			u64 value = PT_FN(read)(entry);
 
 			if (!value) {
-				table = PT_FN(install)(pt, table, entry, gfp);
+				table = PT_FN(install)(pt, table, entry, lvl, gfp);
 				if (!table)
 					return -ENOMEM;
 				continue;
@@ -290,34 +426,26 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int level,
 			table = PT_FN(below)(value);
 		}
 
-		start = PT_FN(index)(iova, level);
-		end = start + min_t(size_t, count, PT_ENTRIES - start);
-		for (i = start; i < end; i++) {
-			if (unlikely(PT_FN(read)(table + i))) {
-				ret = PT_FN(replace)(table, i, level, leaf,
-						     iova + (u64)(i - start) * step,
-						     replaced);
-				if (ret < 0)
-					break;
-				kind = OMNI_FLUSH_MODIFIED;
-			} else {
-				PT_FN(write)(table + i, leaf);
-			}
-			leaf += step;
-		}
-
-		i -= start;
+		i = PT_FN(index)(iova, level);
+		table += i;
+		room = min_t(size_t, count, (PT_ENTRIES - i) >> set) << set;
+		if (set)
+			i = PT_FN(fill)(table, room, BIT(set), level, iova, &leaf, step, &kind,
+					replaced);
+		else
+			i = PT_FN(fill)(table, room, 1, level, iova, &leaf, step, &kind,
+					replaced);
 		if (i) {
 			atomic_add(i, &omni_table(table)->leaves);
-			PT_FN(clean)(pt, &table[start], i);
+			PT_FN(clean)(pt, table, i);
 			*mapped += (size_t)i << shift;
 			if (kind < OMNI_FLUSH_ADDED)
 				kind = OMNI_FLUSH_ADDED;
 		}
-		if (ret < 0)
-			return ret;
+		if (i < room)
+			return -EEXIST;
 		iova += (u64)i << shift;
-		count -= i;
+		count -= i >> set;
 	}
 	return kind;
 }
@@ -334,18 +462,24 @@ static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
 	unsigned int first = PT_ENTRIES, end = 0;
 	unsigned int leaves = 0, unlinked = 0;
 
-	for (; i < PT_ENTRIES && iova <= last; i++) {
+	while (i < PT_ENTRIES && iova <= last) {
 		u64 value = PT_FN(read)(&table[i]);
 		u64 entry_last = iova | (span - 1);
 		bool aligned = !(iova & (span - 1));
+		unsigned int nr = 1;
 		__le64 *below;
 
 		if (!PT_FN(present)(value))
 			break;
 		if (PT_FN(is_leaf)(value, level)) {
+			if (PT_SETS) {
+				nr = BIT(PT_FN(set)(value, level));
+				aligned = !(iova & (span * nr - 1));
+				entry_last = iova | (span * nr - 1);
+			}
 			if (!aligned)
 				break;
-			leaves++;
+			leaves += nr;
 		} else {
 			below = PT_FN(below)(value);
 			if (!aligned || entry_last > last ||
@@ -356,14 +490,16 @@ static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
 						    part, tables);
 				if (iova <= part)
 					break;
+				i++;
 				continue;
 			}
 			PT_FN(unlink)(below, level - 1, tables);
 			unlinked++;
 		}
-		PT_FN(write)(&table[i], 0);
 		first = min(first, i);
-		end = i + 1;
+		while (nr--)
+			PT_FN(write)(&table[i++], 0);
+		end = i;
 		iova = entry_last + 1;
 	}
 
@@ -391,9 +527,15 @@ static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
 static size_t PT_FN(unmap)(struct omni_pt *pt, u64 iova, u64 size,
 			   struct list_head *tables)
 {
+	unsigned int level;
+	__le64 *root = PT_FN(root)(pt, &level);
+
 	if (iova > pt->last || size - 1 > pt->last - iova)
 		return 0;
-	return PT_FN(clear)(pt, pt->root, pt->top, iova, iova + size - 1, tables) - iova;
+	/* What the root does not reach is not mapped. */
+	if (PT_GROWS && iova > PT_FN(span_last)(level))
+		return 0;
+	return PT_FN(clear)(pt, root, level, iova, iova + size - 1, tables) - iova;
 }
 
 /*
@@ -405,19 +547,23 @@ static size_t PT_FN(unmap)(struct omni_pt *pt, u64 iova, u64 size,
  */
 static phys_addr_t PT_FN(iova_to_phys)(const struct omni_pt *pt, u64 iova)
 {
-	const __le64 *table = pt->root;
-	unsigned int level = pt->top;
+	unsigned int level;
+	const __le64 *table = PT_FN(root)(pt, &level);
 
-	if (iova > pt->last)
+	if (iova > (PT_GROWS ? PT_FN(span_last)(level) : pt->last))
 		return 0;
 	for (;;) {
 		u64 value = PT_FN(read)(&table[PT_FN(index)(iova, level)]);
 
 		if (!PT_FN(present)(value))
 			return 0;
-		if (PT_FN(is_leaf)(value, level))
-			return PT_FN(pa)(value) |
-			       (iova & (BIT_ULL(PT_FN(shift)(level)) - 1));
+		if (PT_FN(is_leaf)(value, level)) {
+			unsigned int set = PT_FN(set)(value, level);
+			u64 offset = BIT_ULL(PT_FN(shift)(level) + set) - 1;
+
+			/* In a set, the address has bits of its size or of the part. */
+			return (PT_FN(pa)(value) & ~(PT_SETS ? offset : 0)) | (iova & offset);
+		}
 		table = PT_FN(below)(value);
 		level--;
 	}
@@ -428,3 +574,5 @@ static phys_addr_t PT_FN(iova_to_phys)(const struct omni_pt *pt, u64 iova)
 #undef PT_FN
 #undef PT_BITS
 #undef PT_ENTRIES
+#undef PT_SETS
+#undef PT_GROWS

@@ -40,7 +40,7 @@ static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 	if (!bits)
 		return -EINVAL;
 
-	ret = PT_FN(map)(&domain->pt, iova, paddr, PT_FN(level)(pgsize), pgcount, bits,
+	ret = PT_FN(map)(&domain->pt, iova, paddr, __ffs(pgsize), pgcount, bits,
 			 gfp, mapped, &replaced);
 	if (unlikely(!list_empty(&replaced))) {
 		/* Left for the sync_map or unmap of the same range. */

@@ -14,7 +14,7 @@
 #include <linux/xarray.h>
 
 #define ENGINE_ENTRIES	512
-#define ENGINE_LEVELS	5
+#define ENGINE_LEVELS	6
 
 static unsigned int engine_shift(unsigned int level)
 {
@@ -33,7 +33,7 @@ struct engine_op {
 	u64 iova;
 	u64 pa;
 	u64 size;
-	unsigned int level;
+	unsigned int lg2;
 };
 
 /* What operations came to, to know that a random program was worth its time. */
@@ -56,7 +56,7 @@ struct engine_run {
 	u64 iova;
 	u64 pa;
 	u64 bits;
-	unsigned int level;
+	unsigned int lg2;
 };
 
 /**
@@ -64,6 +64,7 @@ struct engine_run {
  * @test: the test
  * @fmt: the format
  * @pt: the page table
+ * @top: the level its root should be at
  * @live: tables there were before
  * @unwritten: reads of lines never written back there were before
  * @gone: tables handed over, not yet freed
@@ -82,6 +83,7 @@ struct engine {
 	struct kunit *test;
 	const struct engine_format *fmt;
 	struct omni_pt pt;
+	unsigned int top;
 	long live;
 	unsigned long unwritten;
 	struct list_head gone;
@@ -102,43 +104,75 @@ struct engine {
  * @fmt: the format
  * @top: highest level
  * @incoherent: table walks are not snooped
+ * @low: the tree begins with one level and grows to @top
  */
 struct engine_shape {
 	const struct engine_format *fmt;
 	unsigned int top;
 	bool incoherent;
+	bool low;
 };
 
-static const void *engine_next_shape(const void *prev, char *desc, bool coherent)
+/* Which of them a case wants. */
+enum engine_want {
+	ENGINE_HIGH = BIT(0),		/* all levels from the start */
+	ENGINE_LOW = BIT(1),		/* those that grow */
+	ENGINE_COHERENT = BIT(2),	/* snooped ones too */
+};
+
+static bool engine_wanted(const struct engine_shape *shape, unsigned int want)
 {
-	static struct engine_shape shapes[ARRAY_SIZE(engine_formats) * ENGINE_LEVELS * 2];
+	return want & (shape->low ? ENGINE_LOW : ENGINE_HIGH) &&
+	       (shape->incoherent || want & ENGINE_COHERENT);
+}
+
+static const void *engine_next_shape(const void *prev, char *desc, unsigned int want)
+{
+	static struct engine_shape shapes[ARRAY_SIZE(engine_formats) * ENGINE_LEVELS * 3];
 	struct engine_shape *next = (void *)prev;
 	unsigned int i, top, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(engine_formats); i++)
 		for (top = engine_formats[i]->min_top; top <= engine_formats[i]->max_top; top++) {
-			shapes[n++] = (struct engine_shape){ engine_formats[i], top, false };
+			shapes[n++] = (struct engine_shape){ engine_formats[i], top };
 			shapes[n++] = (struct engine_shape){ engine_formats[i], top, true };
+			if (engine_formats[i]->grows)
+				shapes[n++] = (struct engine_shape){
+					engine_formats[i], top, top & 1, true,
+				};
 		}
 
 	next = next ? next + 1 : shapes;
-	while (!coherent && next < shapes + n && !next->incoherent)
+	while (next < shapes + n && !engine_wanted(next, want))
 		next++;
 	if (next >= shapes + n)
 		return NULL;
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s-%u-levels-%s", next->fmt->name,
-		 next->top + 1, next->incoherent ? "incoherent" : "coherent");
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s-%s%u-levels-%s", next->fmt->name,
+		 next->low ? "to-" : "", next->top + 1,
+		 next->incoherent ? "incoherent" : "coherent");
 	return next;
 }
 
+/* Trees that have all their levels from the start. */
 static const void *engine_shapes(const void *prev, char *desc)
 {
-	return engine_next_shape(prev, desc, true);
+	return engine_next_shape(prev, desc, ENGINE_HIGH | ENGINE_COHERENT);
+}
+
+/* And those that get them by need. */
+static const void *engine_all_shapes(const void *prev, char *desc)
+{
+	return engine_next_shape(prev, desc, ENGINE_HIGH | ENGINE_LOW | ENGINE_COHERENT);
+}
+
+static const void *engine_growing_shapes(const void *prev, char *desc)
+{
+	return engine_next_shape(prev, desc, ENGINE_LOW | ENGINE_COHERENT);
 }
 
 static const void *engine_incoherent_shapes(const void *prev, char *desc)
 {
-	return engine_next_shape(prev, desc, false);
+	return engine_next_shape(prev, desc, ENGINE_HIGH);
 }
 
 /* Failure: the operation, and what is wrong with it */
@@ -151,9 +185,9 @@ static noinline __printf(2, 3) void engine_fail(struct engine *e, const char *fm
 	va_start(args, fmt);
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	KUNIT_FAIL_AND_ABORT(e->test, "operation %lu, %s iova %llx size %llx pa %llx level %u: %s",
+	KUNIT_FAIL_AND_ABORT(e->test, "operation %lu, %s iova %llx size %llx pa %llx page 2^%u: %s",
 			     e->op.nr, e->op.what, e->op.iova, e->op.size, e->op.pa,
-			     e->op.level, why);
+			     e->op.lg2, why);
 }
 
 #define ENGINE_CHECK(e, cond, fmt, ...)				\
@@ -164,9 +198,44 @@ static noinline __printf(2, 3) void engine_fail(struct engine *e, const char *fm
 
 /* The oracle */
 
+static u64 engine_span_last(unsigned int level)
+{
+	return engine_shift(level + 1) < 64 ? engine_step(level + 1) - 1 : U64_MAX;
+}
+
 static u64 engine_last(const struct engine *e)
 {
-	return BIT_ULL(engine_shift(e->pt.top + 1)) - 1;
+	return engine_span_last(e->pt.top);
+}
+
+static unsigned int engine_level(unsigned int lg2)
+{
+	return (lg2 - 12) / 9;
+}
+
+static u64 engine_run_step(const struct engine_run *run)
+{
+	return BIT_ULL(run->lg2);
+}
+
+/* What the entry for @iova of a run should be. */
+static u64 engine_run_entry(const struct engine *e, const struct engine_run *run, u64 iova)
+{
+	u64 first = ALIGN_DOWN(iova, engine_run_step(run));
+	u64 leaf = e->fmt->leaf(run->pa + (first - run->iova), run->lg2,
+				run->bits | e->pt.leaf_bits);
+
+	return leaf + (e->fmt->own ?
+		       ALIGN_DOWN(iova, engine_step(engine_level(run->lg2))) - first : 0);
+}
+
+/* The root as hardware would be told of it, and its level. */
+static __le64 *engine_root(const struct engine *e, unsigned int *level)
+{
+	unsigned long word = READ_ONCE(e->pt.word);
+
+	*level = e->fmt->grows ? word & ~PAGE_MASK : e->pt.top;
+	return (__le64 *)(word & PAGE_MASK);
 }
 
 static const struct engine_run *engine_run_of(struct engine *e, void *entry)
@@ -218,7 +287,7 @@ static u64 engine_unmap_end(struct engine *e, u64 iova, u64 last)
 		rcu_read_unlock();
 		if (!run)
 			break;
-		step = engine_step(run->level);
+		step = engine_run_step(run);
 		if (!IS_ALIGNED(at, step))
 			break;
 		run_last = ((u64)mas.last << 12) | 0xfff;
@@ -261,7 +330,7 @@ static unsigned int engine_tables_drop(struct engine *e, unsigned int level, u64
 		unsigned long i;
 		void *entry;
 
-		if (last < span - 1 || first > last - (span - 1))
+		if (first < iova || last < span - 1 || first > last - (span - 1))
 			continue;
 		xa_for_each_range(&e->tables[l], i, entry, first / span, (last + 1) / span - 1) {
 			xa_erase(&e->tables[l], i);
@@ -298,8 +367,8 @@ static __le64 *engine_entry(__le64 *table, u64 iova, unsigned int level)
 static u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *level)
 {
 	const struct engine_format *fmt = e->fmt;
-	__le64 *table = e->pt.root;
-	unsigned int l = e->pt.top;
+	unsigned int l;
+	__le64 *table = engine_root(e, &l);
 
 	for (;; l--) {
 		u64 entry = engine_read(e, engine_entry(table, iova, l), memory);
@@ -310,7 +379,7 @@ static u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *le
 		/* In memory the bit may stay: the hardware ignores it. */
 		if (memory)
 			entry &= ~fmt->pending;
-		ENGINE_CHECK(e, entry == fmt->table(fmt->pa(entry)),
+		ENGINE_CHECK(e, entry == fmt->table(fmt->pa(entry), l),
 			     "the entry at level %u for %llx is %llx", l, iova, entry);
 		table = phys_to_virt(fmt->pa(entry));
 	}
@@ -326,16 +395,13 @@ static void engine_probe(struct engine *e, u64 iova)
 
 	ENGINE_CHECK(e, pa == (run ? run->pa + (iova - run->iova) : 0),
 		     "%llx translates to %llx", iova, pa);
-	if (iova > engine_last(e))
+	if (iova > engine_span_last(e->top))
 		return;
 	entry = engine_walk(e, iova, e->pt.incoherent, &level);
 	if (run) {
-		u64 leaf = ALIGN_DOWN(iova, engine_step(run->level));
-
-		want = e->fmt->leaf(run->pa + (leaf - run->iova), run->level,
-				    run->bits | e->pt.leaf_bits);
-		ENGINE_CHECK(e, level == run->level, "the leaf for %llx is at level %u",
-			     iova, level);
+		want = engine_run_entry(e, run, iova);
+		ENGINE_CHECK(e, level == engine_level(run->lg2),
+			     "the leaf for %llx is at level %u", iova, level);
 	}
 	ENGINE_CHECK(e, entry == want, "the entry for %llx is %llx, not %llx",
 		     iova, entry, want);
@@ -373,9 +439,8 @@ static void engine_check_leaf(struct engine *e, struct engine_sum *sum, u64 entr
 		sum->run_first = (u64)mas.index << 12;
 		sum->run_last = ((u64)mas.last << 12) | 0xfff;
 	}
-	ENGINE_CHECK(e, level == run->level &&
-		     entry == e->fmt->leaf(run->pa + (iova - run->iova), level,
-					   run->bits | e->pt.leaf_bits),
+	ENGINE_CHECK(e, level == engine_level(run->lg2) &&
+		     entry == engine_run_entry(e, run, iova),
 		     "the leaf for %llx is %llx at level %u", iova, entry, level);
 	sum->bytes += engine_step(level);
 }
@@ -405,7 +470,7 @@ static void engine_check_table(struct engine *e, struct engine_sum *sum, __le64 
 			leaves++;
 			continue;
 		}
-		ENGINE_CHECK(e, entry == e->fmt->table(e->fmt->pa(entry)),
+		ENGINE_CHECK(e, entry == e->fmt->table(e->fmt->pa(entry), level),
 			     "the entry at level %u for %llx is %llx", level, iova, entry);
 		ENGINE_CHECK(e, xa_load(&e->tables[level - 1], iova >> engine_shift(level)),
 			     "a table at level %u for %llx that should not be",
@@ -425,8 +490,11 @@ static void engine_check_table(struct engine *e, struct engine_sum *sum, __le64 
 static void engine_check_all(struct engine *e)
 {
 	struct engine_sum sum = { };
+	unsigned int top;
+	__le64 *root = engine_root(e, &top);
 
-	engine_check_table(e, &sum, e->pt.root, e->pt.top, 0);
+	ENGINE_CHECK(e, top == e->top, "the root is at level %u, not %u", top, e->top);
+	engine_check_table(e, &sum, root, top, 0);
 	ENGINE_CHECK(e, sum.tables == e->nr_tables, "%lu tables below the root, not %lu",
 		     sum.tables, e->nr_tables);
 	ENGINE_CHECK(e, sum.bytes == e->bytes, "%llx bytes mapped, not %llx",
@@ -438,9 +506,9 @@ static void engine_check_all(struct engine *e)
 /* Operations */
 
 static void engine_op(struct engine *e, const char *what, u64 iova, u64 size, u64 pa,
-		      unsigned int level)
+		      unsigned int lg2)
 {
-	e->op = (struct engine_op){ e->op.nr + 1, what, iova, pa, size, level };
+	e->op = (struct engine_op){ e->op.nr + 1, what, iova, pa, size, lg2 };
 }
 
 static bool engine_in_range(u64 first, u64 size, u64 last)
@@ -450,18 +518,29 @@ static bool engine_in_range(u64 first, u64 size, u64 last)
 	return size && !check_add_overflow(first, size - 1, &end) && end <= last;
 }
 
-/* Map, and compare all that can be with the oracle. Returns what map did. */
-static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count,
-		      u64 bits)
+/* A map up to @last of leaves at @level makes a tree as high as that needs. */
+static void engine_grow(struct engine *e, u64 last, unsigned int level)
 {
-	u64 step = engine_step(level), size = count * step, want_mapped = size;
+	while (last > engine_span_last(level))
+		level++;
+	/* What was the root is the first table of what is above it. */
+	for (; e->fmt->grows && e->top < level; e->top++)
+		engine_tables_add(e, e->top, 0, 1);
+}
+
+/* Map, and compare all that can be with the oracle. Returns what map did. */
+static int engine_map_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, size_t count,
+			  u64 bits)
+{
+	unsigned int level = engine_level(lg2);
+	u64 step = BIT_ULL(lg2), size = count * step, want_mapped = size;
 	unsigned int nr_replaced = 0, want_replaced = 0;
 	int ret, want = OMNI_FLUSH_ADDED;
 	size_t mapped = 0xdead;
 	struct omni_table *table;
 	LIST_HEAD(replaced);
 
-	engine_op(e, "map", iova, size, pa, level);
+	engine_op(e, "map", iova, size, pa, lg2);
 	if (!engine_in_range(iova, size, engine_last(e)) ||
 	    !engine_in_range(pa, size, e->fmt->pa_last)) {
 		want = -ERANGE;
@@ -473,8 +552,10 @@ static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, si
 		want_mapped = ALIGN_DOWN(want_mapped, step);
 	}
 
-	ret = e->fmt->map(&e->pt, iova, pa, level, count, bits, GFP_KERNEL, &mapped, &replaced);
+	ret = e->fmt->map(&e->pt, iova, pa, lg2, count, bits, GFP_KERNEL, &mapped, &replaced);
 
+	if (want != -ERANGE)
+		engine_grow(e, iova + size - 1, level);
 	if (want_mapped) {
 		want_replaced = engine_tables_drop(e, level, iova, iova + want_mapped - 1);
 		if (want_replaced && want >= 0)
@@ -499,9 +580,9 @@ static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, si
 		unsigned int l;
 
 		KUNIT_ASSERT_LT(e->test, e->nr_runs, e->max_runs);
-		e->run[e->nr_runs++] = (struct engine_run){ iova, pa, bits, level };
+		e->run[e->nr_runs++] = (struct engine_run){ iova, pa, bits, lg2 };
 		engine_remember(e, iova, mapped, xa_mk_value(e->nr_runs));
-		for (l = level; l < e->pt.top; l++)
+		for (l = level; l < e->top; l++)
 			engine_tables_add(e, l, iova, mapped);
 		e->bytes += mapped;
 		engine_probe(e, iova);
@@ -509,6 +590,12 @@ static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, si
 	}
 	engine_check_live(e);
 	return ret;
+}
+
+static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count,
+		      u64 bits)
+{
+	return engine_map_lg2(e, iova, pa, engine_shift(level), count, bits);
 }
 
 /* Unmap, and compare all that can be with the oracle. Returns the bytes. */
@@ -530,7 +617,7 @@ static u64 engine_unmap(struct engine *e, u64 iova, u64 size)
 		nr_tables++;
 	if (got) {
 		/* A table goes only when the unmap owns all of its range. */
-		want_tables = engine_tables_drop(e, e->pt.top, iova, min(last, iova + got - 1));
+		want_tables = engine_tables_drop(e, e->top, iova, min(last, iova + got - 1));
 		engine_remember(e, iova, got, NULL);
 		e->bytes -= got;
 		engine_probe(e, iova);
@@ -589,12 +676,18 @@ static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
 
 	e->pt = (struct omni_pt) {
 		.top = shape->top,
-		.last = BIT_ULL(engine_shift(shape->top + 1)) - 1,
+		.last = engine_span_last(shape->top),
 		.pa_last = shape->fmt->pa_last,
 		.incoherent = shape->incoherent,
 		.nid = NUMA_NO_NODE,
 	};
 	KUNIT_ASSERT_EQ(test, 0, e->fmt->init(&e->pt));
+	e->top = e->fmt->grows ? 0 : e->pt.top;
+	if (e->fmt->grows && !shape->low) {
+		/* An empty table may be at any level. */
+		e->top = e->pt.top;
+		e->pt.word |= e->top;
+	}
 	engine_check_all(e);
 	return e;
 }
@@ -623,11 +716,21 @@ static void engine_end(struct engine *e)
 }
 
 /* Map where nothing is in the way. */
-static void engine_add(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count)
+static void engine_add_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, size_t count)
 {
-	int ret = engine_map(e, iova, pa, level, count, e->fmt->perms[2]);
+	int ret = engine_map_lg2(e, iova, pa, lg2, count, e->fmt->perms[2]);
 
 	ENGINE_CHECK(e, ret > 0, "refused with %d", ret);
+}
+
+static void engine_add(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count)
+{
+	engine_add_lg2(e, iova, pa, engine_shift(level), count);
+}
+
+static bool engine_has_size(const struct engine *e, unsigned int lg2)
+{
+	return e->fmt->leaf_sizes & BIT_ULL(lg2) && BIT_ULL(lg2) - 1 <= engine_last(e);
 }
 
 static bool engine_has_level(const struct engine *e, unsigned int level)

@@ -419,6 +419,132 @@ static void engine_permission(struct kunit *test)
 	engine_end(e);
 }
 
+/* Leaves of every size there is: all of one is mapped, found and unmapped at once. */
+static void engine_sets_of_every_size(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 4096);
+	const u64 *perms = e->fmt->perms;
+	unsigned int lg2, i;
+
+	for (lg2 = 12; lg2 < 52; lg2++) {
+		u64 step = BIT_ULL(lg2), at = 8 * step, pa = 4 * step;
+
+		if (!engine_has_size(e, lg2) || at + 8 * step - 1 > engine_last(e) ||
+		    pa + 8 * step - 1 > e->fmt->pa_last)
+			continue;
+		KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
+				engine_map_lg2(e, at, pa, lg2, 3, perms[2]));
+		for (i = 0; i < 3; i++) {
+			engine_probe(e, at + i * step);
+			engine_probe(e, at + i * step + step / 2);
+			engine_probe(e, at + (i + 1) * step - 1);
+		}
+		engine_probe(e, at - 1);
+		engine_probe(e, at + 3 * step);
+		engine_check_all(e);
+		/* Over it with its own size, and with the smallest, anywhere in it. */
+		KUNIT_EXPECT_EQ(test, -EEXIST,
+				engine_map_lg2(e, at - step, 0, lg2, 2, perms[0]));
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, at - step, step));
+		for (i = 0; i < 3; i++) {
+			u64 in = at + step + ALIGN_DOWN(i * (step - 1) / 2, SZ_4K);
+
+			KUNIT_EXPECT_EQ(test, -EEXIST, engine_map(e, in, 0, 0, 1, perms[0]));
+		}
+		/* It is not cut: not from its middle, and whole when it is begun. */
+		if (lg2 > 12) {
+			KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, at + step / 2, 2 * step));
+			KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, at + step - SZ_4K, SZ_4K));
+		}
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, at + step, SZ_4K));
+		engine_check_all(e);
+		KUNIT_EXPECT_EQ(test, OMNI_FLUSH_ADDED,
+				engine_map_lg2(e, at + step, 0, lg2, 1, perms[1]));
+		KUNIT_EXPECT_EQ(test, 3 * step, engine_unmap(e, at, 3 * step));
+		KUNIT_EXPECT_TRUE(test, e->fmt->empty(&e->pt));
+		engine_sync(e);
+	}
+	engine_end(e);
+}
+
+/* A set goes where each of its entries is free or points to what maps nothing. */
+static void engine_set_replaces_empty_tables(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 4096);
+	unsigned int level, k;
+
+	for (level = 1; level <= 2 && level <= e->pt.top; level++) {
+		for (k = 1; k < 9; k++) {
+			unsigned int lg2 = engine_shift(level) + k;
+			u64 step = BIT_ULL(lg2), at = 4 * step, part = engine_step(level);
+
+			if (!engine_has_size(e, lg2) || 8 * step - 1 > engine_last(e))
+				continue;
+			/* A page below its last entry is in the way, then an empty table. */
+			engine_add(e, at + step - part, 0, 0, 1);
+			KUNIT_EXPECT_EQ(test, -EEXIST,
+					engine_map_lg2(e, at, 0, lg2, 1, e->fmt->perms[0]));
+			engine_check_all(e);
+			engine_add(e, at, 0, 0, 1);
+			engine_unmap(e, at, SZ_4K);
+			engine_unmap(e, at + step - part, SZ_4K);
+			KUNIT_EXPECT_EQ(test, 0, e->nr_gone);
+			KUNIT_EXPECT_EQ(test, OMNI_FLUSH_MODIFIED,
+					engine_map_lg2(e, at, step, lg2, 2, e->fmt->perms[2]));
+			KUNIT_EXPECT_EQ(test, 2 * level, e->nr_gone);
+			engine_check_all(e);
+			engine_sync(e);
+			/* A leaf of one entry in its middle. */
+			engine_unmap(e, at, step);
+			engine_add(e, at + ALIGN_DOWN(step / 2, part), 0, level, 1);
+			KUNIT_EXPECT_EQ(test, -EEXIST,
+					engine_map_lg2(e, at, 0, lg2, 1, e->fmt->perms[0]));
+			engine_check_all(e);
+			engine_unmap(e, at + ALIGN_DOWN(step / 2, part), part);
+			engine_unmap(e, at + step, step);
+			engine_sync(e);
+		}
+	}
+	engine_end(e);
+}
+
+/* A tree has the levels that what was mapped in it needs, and keeps them. */
+static void engine_grows_by_need(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 64);
+	unsigned int level, top;
+
+	for (level = 0; level <= e->pt.top; level++) {
+		u64 page = engine_span_last(level) & PAGE_MASK;
+
+		/* Not needed: what is not mapped is not mapped. */
+		engine_probe(e, engine_span_last(level));
+		KUNIT_EXPECT_EQ(test, 0, engine_unmap(e, page, SZ_4K));
+		KUNIT_EXPECT_EQ(test, 0, e->fmt->iova_to_phys(&e->pt, page));
+		engine_root(e, &top);
+		KUNIT_EXPECT_EQ(test, top, level ? level - 1 : 0);
+		/* The last page of what a root at this level reaches. */
+		engine_add(e, page, level * SZ_4K, 0, 1);
+		engine_root(e, &top);
+		KUNIT_EXPECT_EQ(test, top, level);
+		engine_check_all(e);
+		engine_probe(e, engine_span_last(0));
+	}
+	/* What was a root goes with what is below it, when an unmap covers it. */
+	if (engine_has_level(e, 1)) {
+		engine_unmap(e, SZ_2M - SZ_4K, SZ_4K);
+		engine_unmap(e, SZ_1G - SZ_4K, SZ_4K);
+		KUNIT_EXPECT_EQ(test, 0, e->nr_gone);
+		KUNIT_EXPECT_EQ(test, OMNI_FLUSH_MODIFIED,
+				engine_map(e, 0, 0, 1, ENGINE_ENTRIES, e->fmt->perms[2]));
+		/* The first table of all, and the one for the last page of 1G. */
+		KUNIT_EXPECT_EQ(test, 2, e->nr_gone);
+		KUNIT_EXPECT_EQ(test, SZ_1G, engine_unmap(e, 0, SZ_1G));
+		KUNIT_EXPECT_EQ(test, 3, e->nr_gone);
+	}
+	engine_end(e);
+}
+
 /* N7: each changed line is written back once, and none where walks are snooped. */
 static void engine_n7_lines_written_back(struct kunit *test)
 {
@@ -500,6 +626,55 @@ static void engine_lost_race_for_a_table(struct kunit *test)
 	engine_end(e);
 }
 
+/* Somebody else puts a root above the root while one is being allocated. */
+static void engine_lost_race_for_a_root(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 256);
+	unsigned int level;
+
+	engine_raced = e;
+	while (e->top < e->pt.top) {
+		/* The other one needs a level more; so do we, or two. */
+		level = e->top + 1;
+		engine_raced_iova = engine_step(level);
+		if (level % 2 && level < e->pt.top)
+			level++;
+		engine_set_hook(engine_race);
+		engine_add(e, 2 * engine_step(level), 0, 0, 1);
+		KUNIT_EXPECT_PTR_EQ(test, engine_hook_task, NULL);
+		engine_probe(e, engine_raced_iova);
+		engine_check_all(e);
+	}
+	engine_end(e);
+}
+
+/* The highest tree: an address space of all 64 bits, which ends where it begins. */
+static void engine_64_bits(struct kunit *test)
+{
+	struct engine *e = engine_begin(test, 64);
+	unsigned int lg2;
+
+	e->pt.top = 5;
+	e->pt.last = U64_MAX;
+	for (lg2 = 12; lg2 < 52; lg2++) {
+		u64 step = BIT_ULL(lg2);
+
+		if (!engine_has_size(e, lg2))
+			continue;
+		engine_add_lg2(e, -2 * step, 0, lg2, 2);
+		engine_probe(e, U64_MAX);
+		engine_probe(e, -step);
+		engine_probe(e, 0);
+		KUNIT_EXPECT_EQ(test, -ERANGE,
+				engine_map_lg2(e, -step, 0, lg2, 2, e->fmt->perms[2]));
+		engine_check_all(e);
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, -step, step));
+		KUNIT_EXPECT_EQ(test, step, engine_unmap(e, -2 * step, 2 * step));
+		engine_sync(e);
+	}
+	engine_end(e);
+}
+
 /*
  * N7: somebody else has linked a table and not yet written the link back. Who
  * maps below it must not return before the unit can see the way there.
@@ -511,13 +686,14 @@ static void engine_n7_link_of_another(struct kunit *test)
 
 	for (level = 1; level <= e->pt.top; level++) {
 		u64 at = engine_step(level) * 3;
-		__le64 *table = e->pt.root, *entry, *new;
+		__le64 *entry, *new;
 		unsigned int l;
+		__le64 *table = engine_root(e, &l);
 
 		/* The neighbour brings what is above. */
 		if (level < e->pt.top) {
 			engine_add(e, at + engine_step(level), 0, 0, 1);
-			for (l = e->pt.top; l > level; l--) {
+			for (; l > level; l--) {
 				entry = engine_entry(table, at, l);
 				table = phys_to_virt(e->fmt->pa(engine_read(e, entry, false)));
 			}
@@ -526,7 +702,8 @@ static void engine_n7_link_of_another(struct kunit *test)
 		entry = engine_entry(table, at, level);
 		new = omni_table_alloc(&e->pt, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, new);
-		WRITE_ONCE(*entry, cpu_to_le64(e->fmt->table(virt_to_phys(new)) | e->fmt->pending));
+		WRITE_ONCE(*entry, cpu_to_le64(e->fmt->table(virt_to_phys(new), level) |
+					       e->fmt->pending));
 		atomic_inc(&omni_table(table)->tables);
 		engine_tables_add(e, level - 1, at, SZ_4K);
 
@@ -548,7 +725,7 @@ static bool engine_refuse(void)
 
 static void engine_out_of_memory(struct kunit *test)
 {
-	unsigned int nth, level = 0, pages = 3 * ENGINE_ENTRIES + 7;
+	unsigned int nth, level, pages = 3 * ENGINE_ENTRIES + 7;
 	bool refused = true;
 
 	for (nth = 0; refused; nth++) {
@@ -558,10 +735,10 @@ static void engine_out_of_memory(struct kunit *test)
 		LIST_HEAD(replaced);
 		int ret;
 
-		engine_op(e, "map", iova, pages * SZ_4K, SZ_16M, level);
+		engine_op(e, "map", iova, pages * SZ_4K, SZ_16M, 12);
 		engine_refuse_after = nth;
 		engine_set_hook(engine_refuse);
-		ret = e->fmt->map(&e->pt, iova, SZ_16M, level, pages, bits, GFP_KERNEL, &first,
+		ret = e->fmt->map(&e->pt, iova, SZ_16M, 12, pages, bits, GFP_KERNEL, &first,
 				  &replaced);
 		engine_set_hook(NULL);
 		refused = ret < 0;
@@ -572,18 +749,18 @@ static void engine_out_of_memory(struct kunit *test)
 				     "%zx bytes mapped", first);
 			ENGINE_CHECK(e, !e->fmt->iova_to_phys(&e->pt, iova + first),
 				     "more is mapped than is said");
-			ret = e->fmt->map(&e->pt, iova + first, SZ_16M + first, level,
+			ret = e->fmt->map(&e->pt, iova + first, SZ_16M + first, 12,
 					  pages - first / SZ_4K, bits, GFP_KERNEL, &mapped,
 					  &replaced);
 			ENGINE_CHECK(e, ret == OMNI_FLUSH_ADDED, "%d returned then", ret);
 		}
 		ENGINE_CHECK(e, list_empty(&replaced), "tables were replaced");
-		e->run[e->nr_runs++] = (struct engine_run){ iova, SZ_16M, bits, level };
+		e->run[e->nr_runs++] = (struct engine_run){ iova, SZ_16M, bits, 12 };
 		engine_remember(e, iova, pages * SZ_4K, xa_mk_value(e->nr_runs));
 		e->bytes += pages * SZ_4K;
-		for (level = 0; level < e->pt.top; level++)
+		engine_grow(e, iova + pages * SZ_4K - 1, 0);
+		for (level = 0; level < e->top; level++)
 			engine_tables_add(e, level, iova, pages * SZ_4K);
-		level = 0;
 		engine_end(e);
 		kunit_release_action(test, engine_drop, e);
 	}
@@ -645,21 +822,29 @@ static void engine_random_map(struct engine *e, struct rnd_state *rnd,
 			      const struct engine_arena *a)
 {
 	unsigned int level = omni_below(rnd, 10) < 7 ? 0 : 1;
-	unsigned int count = engine_random_count(rnd);
+	unsigned int count = engine_random_count(rnd), lg2;
 	u64 iova, pa, step;
 
 	if (!a->small)
 		level += omni_below(rnd, 16) != 0;
 	while (!engine_has_level(e, level))
 		level--;
+	lg2 = engine_shift(level);
+	/* Where leaves may be of any size, half of them are. */
+	if (omni_below(rnd, 2))
+		lg2 += omni_below(rnd, 9);
+	while (!engine_has_size(e, lg2))
+		lg2--;
 	if (level == 2)
 		count = 1 + count % 6;
-	step = engine_step(level);
+	/* As many entries, whatever the size. */
+	count = DIV_ROUND_UP(count, 1 << (lg2 - engine_shift(level)));
+	step = BIT_ULL(lg2);
 	/* Tables of whole pages are likelier to be full from their start. */
 	iova = engine_random_in(rnd, a, count % ENGINE_ENTRIES ? step : engine_step(level + 1));
 	iova = ALIGN_DOWN(iova, step);
 	pa = ((u64)prandom_u32_state(rnd) << 12) % (e->fmt->pa_last >> 1) & ~(step - 1);
-	engine_map(e, iova, pa, level, count, e->fmt->perms[omni_below(rnd, 3)]);
+	engine_map_lg2(e, iova, pa, lg2, count, e->fmt->perms[omni_below(rnd, 3)]);
 }
 
 static void engine_random_unmap(struct engine *e, struct rnd_state *rnd,
@@ -771,7 +956,7 @@ static const u64 engine_piece[ENGINE_REGIONS] = { 32 * SZ_4K, SZ_2M, SZ_1G };
  * @go: begin
  * @rnd: its own randomness
  * @id: which pieces are its own
- * @level: of the leaves of a piece, or -1 while it is not mapped
+ * @lg2: of the leaves of a piece, or -1 while it is not mapped
  * @first: first byte mapped of each piece
  * @size: bytes mapped of it
  * @error: what went wrong first
@@ -782,7 +967,7 @@ struct engine_thread {
 	struct completion *go;
 	struct rnd_state rnd;
 	unsigned int id;
-	int level[ENGINE_REGIONS][ENGINE_PIECES];
+	int lg2[ENGINE_REGIONS][ENGINE_PIECES];
 	u64 first[ENGINE_REGIONS][ENGINE_PIECES];
 	u64 size[ENGINE_REGIONS][ENGINE_PIECES];
 	char error[128];
@@ -814,46 +999,53 @@ static __printf(3, 4) void engine_thread_check(struct engine_thread *t, bool goo
 static void engine_thread_look(struct engine_thread *t, u64 iova, bool mapped)
 {
 	struct engine *e = t->e;
-	u64 want = mapped ? engine_thread_pa(iova) : 0, got, entry;
-	unsigned int level = e->pt.top;
-	__le64 *table = e->pt.root;
+	u64 want = mapped ? engine_thread_pa(iova) : 0, got, entry, offset;
+	unsigned int level;
+	__le64 *table = engine_root(e, &level);
 
 	got = e->fmt->iova_to_phys(&e->pt, iova);
 	engine_thread_check(t, got == want, "%llx translates to %llx", iova, got);
+	/* The root need not reach what is not mapped. */
+	if (!mapped && iova > engine_span_last(level))
+		return;
 	for (;; level--) {
 		entry = engine_read(e, engine_entry(table, iova, level), e->pt.incoherent);
 		if (!e->fmt->present(entry) || e->fmt->is_leaf(entry, level))
 			break;
 		table = phys_to_virt(e->fmt->pa(entry));
 	}
-	got = e->fmt->present(entry) ?
-	      e->fmt->pa(entry) | (iova & (engine_step(level) - 1)) : 0;
+	got = 0;
+	if (e->fmt->present(entry)) {
+		offset = (engine_step(level) << e->fmt->set(entry, level)) - 1;
+		got = (e->fmt->pa(entry) & ~offset) | (iova & offset);
+	}
 	engine_thread_check(t, got == want, "the hardware takes %llx to %llx", iova, got);
 }
 
 static void engine_thread_map(struct engine_thread *t, unsigned int region, unsigned int piece)
 {
 	struct engine *e = t->e;
-	unsigned int level = omni_below(&t->rnd, region + 1);
-	u64 iova = engine_piece_iova(region, piece), size = engine_piece[region], step;
+	unsigned int lg2 = 12 + 9 * omni_below(&t->rnd, region + 1) + omni_below(&t->rnd, 9);
+	u64 iova = engine_piece_iova(region, piece), size = engine_piece[region], step, most;
 	struct omni_table *table, *next;
 	size_t mapped;
 	LIST_HEAD(replaced);
 	int ret;
 
-	while (!engine_has_level(e, level))
-		level--;
-	step = engine_step(level);
+	while (!engine_has_size(e, lg2) || BIT_ULL(lg2) > size)
+		lg2--;
+	step = BIT_ULL(lg2);
+	most = max(1024 * engine_step(engine_level(lg2)) / step, 1);
 	if (omni_below(&t->rnd, 2)) {
 		/* A part of the piece, from anywhere in it. */
-		u64 pages = min(size / step, 600ULL);
+		u64 pages = min(size / step, most);
 
 		size = (1 + omni_below(&t->rnd, pages)) * step;
 		iova += omni_below(&t->rnd, (engine_piece[region] - size) / step + 1) * step;
-	} else if (size / step > 1024) {
-		size = 1024 * step;
+	} else if (size / step > most) {
+		size = most * step;
 	}
-	ret = e->fmt->map(&e->pt, iova, engine_thread_pa(iova), level, size / step,
+	ret = e->fmt->map(&e->pt, iova, engine_thread_pa(iova), lg2, size / step,
 			  e->fmt->perms[2], GFP_KERNEL, &mapped, &replaced);
 	engine_thread_check(t, ret > 0 && mapped == size, "map of %llx, %llx bytes: %d, %zx",
 			    iova, size, ret, mapped);
@@ -861,7 +1053,7 @@ static void engine_thread_map(struct engine_thread *t, unsigned int region, unsi
 		list_del(&table->node);
 		omni_table_free(omni_table_entries(table));
 	}
-	t->level[region][piece] = level;
+	t->lg2[region][piece] = lg2;
 	t->first[region][piece] = iova;
 	t->size[region][piece] = size;
 	engine_thread_look(t, iova, true);
@@ -876,7 +1068,7 @@ static void engine_thread_unmap(struct engine_thread *t, unsigned int region, un
 	got = t->e->fmt->unmap(&t->e->pt, iova, size, &tables);
 	engine_thread_check(t, got == size, "unmap of %llx, %llx bytes: %llx", iova, size, got);
 	omni_tables_free(&tables);
-	t->level[region][piece] = -1;
+	t->lg2[region][piece] = -1;
 	engine_thread_look(t, iova, false);
 	engine_thread_look(t, iova + size - 1, false);
 }
@@ -892,7 +1084,7 @@ static int engine_thread_run(void *data)
 		unsigned int piece = omni_below(&t->rnd, ENGINE_PIECES / ENGINE_THREADS) *
 				     ENGINE_THREADS + t->id;
 
-		if (t->level[region][piece] < 0)
+		if (t->lg2[region][piece] < 0)
 			engine_thread_map(t, region, piece);
 		else
 			engine_thread_unmap(t, region, piece);
@@ -909,20 +1101,22 @@ static void engine_threads_settle(struct engine *e, struct engine_thread *thread
 {
 	unsigned int i, region, piece, l;
 
+	/* How high the tree grew depends on what was mapped, some of it gone by now. */
+	engine_root(e, &e->top);
 	for (i = 0; i < ENGINE_THREADS; i++)
 		for (region = 0; region < ENGINE_REGIONS; region++)
 			for (piece = i; piece < ENGINE_PIECES; piece += ENGINE_THREADS) {
 				struct engine_thread *t = &threads[i];
 				u64 first = t->first[region][piece], size = t->size[region][piece];
 
-				if (t->level[region][piece] < 0)
+				if (t->lg2[region][piece] < 0)
 					continue;
 				e->run[e->nr_runs++] = (struct engine_run){
 					first, engine_thread_pa(first), e->fmt->perms[2],
-					t->level[region][piece],
+					t->lg2[region][piece],
 				};
 				engine_remember(e, first, size, xa_mk_value(e->nr_runs));
-				for (l = t->level[region][piece]; l < e->pt.top; l++)
+				for (l = engine_level(t->lg2[region][piece]); l < e->top; l++)
 					engine_tables_add(e, l, first, size);
 				e->bytes += size;
 			}
@@ -947,7 +1141,8 @@ static void engine_concurrent(struct kunit *test)
 {
 	struct engine_thread *threads;
 	struct rnd_state rnd;
-	unsigned int round, i;
+	unsigned int round, i, top;
+	__le64 *root;
 
 	omni_seed(test, &rnd);
 	threads = kunit_kcalloc(test, ENGINE_THREADS, sizeof(*threads), GFP_KERNEL);
@@ -965,7 +1160,7 @@ static void engine_concurrent(struct kunit *test)
 			t->e = e;
 			t->go = &go;
 			t->id = i;
-			memset(t->level, -1, sizeof(t->level));
+			memset(t->lg2, -1, sizeof(t->lg2));
 			prandom_seed_state(&t->rnd, prandom_u32_state(&rnd));
 			t->task = kthread_run(engine_thread_run, t, "engine/%u", i);
 			KUNIT_ASSERT_FALSE(test, IS_ERR(t->task));
@@ -978,29 +1173,35 @@ static void engine_concurrent(struct kunit *test)
 				     threads[i].error);
 		engine_threads_settle(e, threads);
 		/* Empty tables depend on the order, all else does not. */
-		engine_tables_found(e, e->pt.root, e->pt.top, 0);
+		root = engine_root(e, &top);
+		engine_tables_found(e, root, top, 0);
 		engine_end(e);
 		kunit_release_action(test, engine_drop, e);
 	}
 }
 
 static struct kunit_case engine_cases[] = {
-	KUNIT_CASE_PARAM(engine_every_level_at_every_edge, engine_shapes),
-	KUNIT_CASE_PARAM(engine_counts_across_tables, engine_shapes),
+	KUNIT_CASE_PARAM(engine_every_level_at_every_edge, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_counts_across_tables, engine_all_shapes),
 	KUNIT_CASE_PARAM(engine_whole_address_space, engine_shapes),
-	KUNIT_CASE_PARAM(engine_l5_unmap_ends_at_a_hole, engine_shapes),
-	KUNIT_CASE_PARAM(engine_l5_overlap_changes_nothing, engine_shapes),
-	KUNIT_CASE_PARAM(engine_l5_out_of_range, engine_shapes),
-	KUNIT_CASE_PARAM(engine_unmap_cuts_no_leaf, engine_shapes),
+	KUNIT_CASE_PARAM(engine_l5_unmap_ends_at_a_hole, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_l5_overlap_changes_nothing, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_l5_out_of_range, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_unmap_cuts_no_leaf, engine_all_shapes),
 	KUNIT_CASE_PARAM(engine_unlink_full_and_partial, engine_shapes),
 	KUNIT_CASE_PARAM(engine_f1_leaf_replaces_empty_tables, engine_shapes),
-	KUNIT_CASE_PARAM(engine_permission, engine_shapes),
+	KUNIT_CASE_PARAM(engine_permission, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_sets_of_every_size, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_set_replaces_empty_tables, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_grows_by_need, engine_growing_shapes),
+	KUNIT_CASE_PARAM(engine_lost_race_for_a_root, engine_growing_shapes),
+	KUNIT_CASE_PARAM(engine_64_bits, engine_growing_shapes),
 	KUNIT_CASE_PARAM(engine_n7_lines_written_back, engine_shapes),
 	KUNIT_CASE_PARAM(engine_lost_race_for_a_table, engine_shapes),
 	KUNIT_CASE_PARAM(engine_n7_link_of_another, engine_incoherent_shapes),
-	KUNIT_CASE_PARAM(engine_out_of_memory, engine_shapes),
-	KUNIT_CASE_PARAM(engine_concurrent, engine_shapes),
-	KUNIT_CASE_PARAM(engine_random_program, engine_shapes),
+	KUNIT_CASE_PARAM(engine_out_of_memory, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_concurrent, engine_all_shapes),
+	KUNIT_CASE_PARAM(engine_random_program, engine_all_shapes),
 	{}
 };
 

@@ -13,13 +13,15 @@
 #include "regs.h"
 
 #define vtd_ss_PENDING		VTD_SS_IGN
+#define vtd_ss_SETS		0
+#define vtd_ss_GROWS		0
 
-static __always_inline u64 vtd_ss_leaf(u64 pa, unsigned int level, u64 bits)
+static __always_inline u64 vtd_ss_leaf(u64 pa, unsigned int lg2, u64 bits)
 {
-	return pa | bits | (level ? VTD_SS_PS : 0);
+	return pa | bits | (lg2 != VTD_PAGE_LG2 ? VTD_SS_PS : 0);
 }
 
-static __always_inline u64 vtd_ss_table(u64 pa)
+static __always_inline u64 vtd_ss_table(u64 pa, unsigned int level)
 {
 	return pa | VTD_SS_R | VTD_SS_W;
 }
@@ -32,6 +34,11 @@ static __always_inline bool vtd_ss_present(u64 entry)
 static __always_inline bool vtd_ss_is_leaf(u64 entry, unsigned int level)
 {
 	return !level || entry & VTD_SS_PS;
+}
+
+static __always_inline unsigned int vtd_ss_set(u64 entry, unsigned int level)
+{
+	return 0;
 }
 
 static __always_inline u64 vtd_ss_pa(u64 entry)
