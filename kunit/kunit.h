@@ -173,6 +173,16 @@ void omni_sample(void);
  */
 void omni_seed(struct kunit *test, struct rnd_state *rnd);
 
+/**
+ * omni_scaled() - how many rounds a kernel does that checks every access
+ * @test: the test, whose log says so when it is fewer
+ * @full: rounds on a kernel without such checks
+ *
+ * Return: @full, or an eighth of it under KASAN or KCSAN.
+ * Context: may sleep.
+ */
+unsigned int omni_scaled(struct kunit *test, unsigned int full);
+
 /* A number from 0 to @ceil - 1. */
 static inline u32 omni_below(struct rnd_state *rnd, u32 ceil)
 {

@@ -267,6 +267,14 @@ void omni_seed(struct kunit *test, struct rnd_state *rnd)
 	prandom_seed_state(rnd, value);
 }
 
+unsigned int omni_scaled(struct kunit *test, unsigned int full)
+{
+	if (!IS_ENABLED(CONFIG_KASAN) && !IS_ENABLED(CONFIG_KCSAN))
+		return full;
+	kunit_info(test, "%u rounds of %u on this kernel", full / 8, full);
+	return full / 8;
+}
+
 u64 omni_counted(enum omni_count what)
 {
 	u64 sum = 0;

@@ -900,7 +900,8 @@ static void engine_random_outside(struct engine *e, struct rnd_state *rnd)
 
 static void engine_random_program(struct kunit *test)
 {
-	struct engine *e = engine_begin(test, ENGINE_OPS + 1);
+	unsigned int ops = omni_scaled(test, ENGINE_OPS);
+	struct engine *e = engine_begin(test, ops + 1);
 	struct engine_arena arenas[2 * (ENGINE_LEVELS + 2)];
 	unsigned int nr_arenas = engine_arenas(e, arenas);
 	struct rnd_state rnd;
@@ -908,7 +909,7 @@ static void engine_random_program(struct kunit *test)
 
 	omni_seed(test, &rnd);
 	e->op.nr = 0;
-	for (i = 0; i < ENGINE_OPS; i++) {
+	for (i = 0; i < ops; i++) {
 		const struct engine_arena *a = &arenas[omni_below(&rnd, nr_arenas)];
 
 		switch (omni_below(&rnd, 32)) {
@@ -934,7 +935,7 @@ static void engine_random_program(struct kunit *test)
 			cond_resched();
 	}
 	for (i = 0; i < ENGINE_OUTCOMES; i++)
-		KUNIT_EXPECT_GT_MSG(test, e->outcomes[i], ENGINE_OPS / 2000, "outcome %u", i);
+		KUNIT_EXPECT_GT_MSG(test, e->outcomes[i], ops / 2000, "outcome %u", i);
 	engine_end(e);
 }
 
@@ -1139,16 +1140,17 @@ static void engine_tables_found(struct engine *e, __le64 *table, unsigned int le
 /* Threads map and unmap ranges of their own below the same tables. */
 static void engine_concurrent(struct kunit *test)
 {
+	unsigned int rounds = omni_scaled(test, ENGINE_ROUNDS), round, i;
 	struct engine_thread *threads;
 	struct rnd_state rnd;
-	unsigned int round, i, top;
 	__le64 *root;
+	unsigned int top;
 
 	omni_seed(test, &rnd);
 	threads = kunit_kcalloc(test, ENGINE_THREADS, sizeof(*threads), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, threads);
 
-	for (round = 0; round < ENGINE_ROUNDS; round++) {
+	for (round = 0; round < rounds; round++) {
 		DECLARE_COMPLETION_ONSTACK(go);
 		struct engine *e = engine_begin(test, ENGINE_REGIONS * ENGINE_PIECES);
 

@@ -376,7 +376,7 @@ static void f5_cover_is_minimal_and_always_covers(struct kunit *test)
 	struct rnd_state rnd;
 	struct vtd_model *m;
 	u64 first, last;
-	unsigned int i;
+	unsigned int i, ranges = omni_scaled(test, 10000);
 
 	domain = flush_setup(test, VTD_MODEL_CAP, ECAP_REGISTERS, &m, &od, 0);
 	for (first = 0; first < 128 && test->status == KUNIT_SUCCESS; first++) {
@@ -387,7 +387,7 @@ static void f5_cover_is_minimal_and_always_covers(struct kunit *test)
 		}
 	}
 	omni_seed(test, &rnd);
-	for (i = 0; i < 10000 && test->status == KUNIT_SUCCESS; i++) {
+	for (i = 0; i < ranges && test->status == KUNIT_SUCCESS; i++) {
 		unsigned int lg2 = omni_below(&rnd, 37);
 
 		first = ((u64)prandom_u32_state(&rnd) << 8 ^ prandom_u32_state(&rnd)) &
