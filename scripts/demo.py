@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness                                                          # noqa: E402
-from harness import VERDICT, Boot, Guest, HarnessError, Run             # noqa: E402
+from harness import VERDICT, Boot, Guest, Run                           # noqa: E402
 from check import disk_image, nvme                                      # noqa: E402
 
 # The story, in order: verdict name -> what it means. None begins a chapter.
@@ -145,11 +145,4 @@ def main():
 
 
 if __name__ == "__main__":
-    harness.end_on_sigterm()
-    try:
-        sys.exit(main())
-    except HarnessError as e:
-        print(f"demo: {e}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    harness.start("demo", main, counts=False)

@@ -10,6 +10,7 @@ can be booted with any of them in place of its own:
     good()    (name, table): odd but legal; the module must load
     PARSER    names of cases no guest can be booted with: for tests of the
               parser alone
+    listed()  all of them as a file that the firmware suite reads
     args()    what a case needs on the guest's kernel command line
     initrd()  the uncompressed cpio archive that overrides a guest's DMAR; put
               it in front of the guest's initramfs
@@ -377,6 +378,9 @@ PARSER = frozenset("dmar/" + name for name in (
     "drhd-end-wraps",
 ))
 
+# What is wrong with these depends on the machine, not on the table alone.
+MACHINE = frozenset(("dmar/drhd-in-ram",))
+
 # The kernel's own parser never comes back from these, even when it is told by
 # intel_iommu=off not to use what it finds.
 STUCK = frozenset("dmar/" + name for name in (
@@ -460,6 +464,13 @@ def good():
             scope(ENDPOINT, 0xE0, (31, 7)), scope(ENDPOINT, 0xE1, (31, 7)),
             scope(BRIDGE, 0xE0, (31, 7), (31, 7))]))),
     )]
+
+
+def listed():
+    """All tables as the firmware suite reads them: length, good, name, table."""
+    rows = [(name, raw, 0) for name, raw, _ in cases() if name not in MACHINE] + [(n, raw, 1) for n, raw in good()]
+    return b"".join(struct.pack("<IBB", len(raw), fine, len(name)) + name.encode() + raw
+                    for name, raw, fine in rows)
 
 
 def find(name):

@@ -42,10 +42,20 @@ GUEST = ROOT / "scripts" / "guest"
 GUEST_MODULES = ["nvme", "e1000e", "e1000", "vfio-pci", "vfio_iommu_type1", "pci-stub",
                  "virtio_net", "virtio_blk", "virtio-rng"]
 
-SPLAT = re.compile(r"WARNING:|BUG:|Oops|Call Trace|general protection|Kernel panic|"
-                   r"soft lockup|blocked for more than|rcu.*detected stall|UBSAN: |KASAN: |"
-                   r"INFO: (?:trying to register|possible|suspicious|lockdep)|"
-                   r"kmemleak: \d+ new|list_(?:add|del) corruption|ODEBUG:")
+# What a kernel says when something is wrong, the debug kernels' checks included. That one of the
+# checks has switched itself off is wrong, too.
+SPLAT = re.compile(r"WARNING:|BUG:|BUG (?:kmalloc|kmem)|Oops|Call Trace|general protection|"
+                   r"Kernel panic|soft lockup|hard LOCKUP|blocked for more than|"
+                   r"rcu.*detected stall|UBSAN: |KASAN: |KCSAN: |sleeping function called|"
+                   r"INFO: (?:trying to register|possible|suspicious|lockdep|task )|"
+                   r"kmemleak: (?:\d+ new|Cannot allocate a kmemleak_object|.*disabled)|unreferenced object|"
+                   r"list_(?:add|del) corruption|ODEBUG:|"
+                   r"DMA-API: (?:.*: device driver|.*out of memory|.*disabled|exceeded|mapping)")
+# The kernels whose checks end a guest at their first report, so many lines and seconds after it.
+SANITIZED = {"debug", "kcsan"}
+REPORT_LINES = 60
+REPORT_SECONDS = 3
+
 VERDICT = re.compile(r"@@(PASS|FAIL|SKIP|NOTE|DATA|HOST|DONE|MARK)\b ?(.*)")
 
 # Quiet longer than this is a hang; TCG beside another guest needs a generous figure.
@@ -53,16 +63,47 @@ QUIET_LIMIT = 90
 DEFAULT_TOTAL = 300
 
 
-def end_on_sigterm():
-    """Ended from outside, take the guests along: as on Ctrl-C."""
-    def interrupt(signum, frame):
-        raise KeyboardInterrupt
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
-
-
 class HarnessError(Exception):
     """Something the user has to put right; the message says what."""
+
+
+def complains(line):
+    """Does the kernel complain in this line of its log?"""
+    return bool(SPLAT.search(line)) and "@@" not in line
+
+
+def closing(results):
+    """The last line of a run, exactly `N passed, N failed`, with `, N skipped` where a case said
+    it could not run. Returns the exit status: 0 only when nothing failed."""
+    count = {r: results.count(r) for r in ("PASS", "FAIL", "SKIP")}
+    print(f"{count['PASS']} passed, {count['FAIL']} failed" +
+          (f", {count['SKIP']} skipped" if count["SKIP"] else ""))
+    return 1 if count["FAIL"] else 0
+
+
+def start(name, main, counts=True):
+    """Run a program's main() to its exit status, whatever ends it. counts: its last line is a
+    count."""
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+    # Ended from outside, it takes the guests along: as on Ctrl-C.
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        sys.exit(main())
+    except HarnessError as e:
+        print(f"{name}: {e}", file=sys.stderr)
+        if counts:
+            closing(["FAIL"])
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def say(text):
+    """What takes time, for whoever waits."""
+    print(f"      {text}", flush=True)
 
 
 # ---------------------------------------------------------------- kernel and builds
@@ -71,7 +112,7 @@ class HarnessError(Exception):
 class Kernel:
     """What a guest can be booted with: the distribution's kernel, or a test kernel that has
     everything built in."""
-    flavour: str        # stock, plain, debug
+    flavour: str        # stock, plain, debug, kcsan
     version: str
     image: Path
     headers: Path       # what modules are built against
@@ -79,6 +120,16 @@ class Kernel:
     @property
     def modular(self):
         return self.flavour == "stock"
+
+    @property
+    def build(self):
+        """A name for what is built against exactly this kernel."""
+        return self.version if self.modular else self.headers.name
+
+    @property
+    def source(self):
+        """The source tree of a test kernel: the KTAP parser is there."""
+        return (self.headers / "source").resolve()
 
 
 def find_kernel(flavour="stock"):
@@ -171,7 +222,11 @@ def build_module(kernel, variant="normal", *flags):
     """omniommu.ko for the guest's kernel, built in a copy under build/kmod/<variant>."""
     if not (ROOT / "Kbuild").exists():
         raise HarnessError("there is no Kbuild here: the module cannot be built")
-    tree = BUILD / "kmod" / f"{variant}-{kernel.version}"
+    tree = BUILD / "kmod" / f"{variant}-{kernel.build}"
+    for old in tree.parent.glob(f"{variant}-{kernel.flavour}-*") if not kernel.modular else []:
+        if old != tree:
+            shutil.rmtree(old)
+    say(f"building the module ({variant}) for {kernel.version}")
     tree.mkdir(parents=True, exist_ok=True)
     _mirror(tree)
     log = LOGS / f"build-{variant}-{kernel.flavour}.log"
@@ -335,7 +390,8 @@ def acpi_override(table, name="DMAR"):
 class Guest:
     """Everything a boot is made from, prepared once."""
 
-    def __init__(self, need_module=True, need_programs=True, flavours=("stock",)):
+    def __init__(self, need_module=True, need_programs=True, flavours=("stock",),
+                 modules_for=None):
         self.kernels = {f: find_kernel(f) for f in flavours}
         self.kernel = next(iter(self.kernels.values()))
         self.bases = {f: build_base(k) for f, k in self.kernels.items()}
@@ -343,7 +399,8 @@ class Guest:
         self.programs = build_guest_programs() if need_programs else []
         self.modules = {}
         if need_module:
-            for f, k in self.kernels.items():
+            for f in flavours if modules_for is None else modules_for:
+                k = self.kernels[f]
                 # The suites are another program's business.
                 self.modules["omni", f] = build_module(k, "normal", "CONFIG_KUNIT=")
 
@@ -398,7 +455,7 @@ class Boot:
     script: str
     expect: list                        # verdict names that must come
     driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
-    kernel: str = "stock"               # stock, plain, debug
+    kernel: str = "stock"               # stock, plain, debug, kcsan
     iommu: str = ""                     # properties of -device intel-iommu; None leaves it out
     devices: list = dataclasses.field(default_factory=list)     # further QEMU arguments
     env: dict = dataclasses.field(default_factory=dict)         # variables of the guest script
@@ -448,6 +505,8 @@ class Run:
         self.marks = []
         self.lines = []
         self.done = False
+        self.ending = False
+        self.report = []            # what the kernel complained of first, and what followed
         self.trouble = None
         self.seconds = 0.0
         safe = re.sub(r"[^A-Za-z0-9_.-]", "_", boot.name)
@@ -547,8 +606,25 @@ class Run:
             if rc and not self.trouble:
                 self.trouble = f"QEMU ended with status {rc}"
 
+    def end(self, seconds):
+        """End the guest, once what it still has to say is out."""
+        if not self.ending:
+            self.ending = True
+            threading.Timer(seconds, lambda: self.proc.poll() is None and self.proc.kill()).start()
+
+    def _complaint(self, line):
+        """Keep the first report whole. A sanitizer's ends the guest: one is enough."""
+        if self.report:
+            if len(self.report) < REPORT_LINES:
+                self.report.append(line)
+        elif complains(line):
+            self.report = [line]
+            if self.boot.kernel in SANITIZED:
+                self.end(REPORT_SECONDS)
+
     def _line(self, line):
         self.lines.append(line)
+        self._complaint(line)
         m = VERDICT.search(line)
         if m:
             word, rest = m.groups()
@@ -601,11 +677,11 @@ class Run:
         return count_commands(text.decode(errors="replace").splitlines())
 
     def _judge(self):
-        for line in self.lines:
-            if SPLAT.search(line) and "@@" not in line:
-                self.trouble = (self.trouble + "; " if self.trouble else "") + \
-                    f"the kernel complained: {line.strip()}"
-                break
+        if self.report:
+            complaint = f"the kernel complained: {self.report[0].strip()}"
+            # A guest that was ended for it has no other trouble.
+            self.trouble = complaint if self.ending or not self.trouble else \
+                f"{self.trouble}; {complaint}"
         if not self.done and not self.trouble:
             self.trouble = "the guest ended without @@DONE"
         if self.boot.after and not self.trouble:

@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Test kernels, built from the distribution's linux-source-6.12.
 #
-#   scripts/kernels.sh plain|debug     build if needed, print the build folder
+#   scripts/kernels.sh plain|debug|kcsan     build if needed, print the build folder
 #
 # A kernel is built once per source version, configuration and compiler, in
 # ${XDG_CACHE_HOME:-~/.cache}/omniommu/kernels, and rebuilt when one changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-flavour=${1:?usage: scripts/kernels.sh plain|debug}
+flavour=${1:?usage: scripts/kernels.sh plain|debug|kcsan}
 fragments=(kernels/plain.config)
 case $flavour in
 plain) ;;
 debug) fragments+=(kernels/debug.config) ;;
-*) echo "no such test kernel: $flavour (plain or debug)" >&2; exit 2 ;;
+kcsan) fragments=(kernels/kcsan.config) ;;
+*) echo "no such test kernel: $flavour (plain, debug or kcsan)" >&2; exit 2 ;;
 esac
 
 say() { echo "kernels: $*" >&2; }
@@ -62,7 +63,7 @@ if [ ! -e "$tree/.unpacked" ]; then
 fi
 
 # Keep the build used last beside the new one, drop older ones of this flavour.
-ls -dt "$cache/$flavour-"* 2>/dev/null | tail -n +2 | xargs -r rm -rf
+{ ls -dt "$cache/$flavour-"* 2>/dev/null || true; } | tail -n +2 | xargs -r rm -rf
 rm -rf "$build"
 mkdir -p "$build"
 cat "${fragments[@]}" > "$build/fragments"

@@ -15,26 +15,20 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import dmar_tables                                                      # noqa: E402
 import harness                                                          # noqa: E402
 from harness import Boot, Cpio, HarnessError, Run                       # noqa: E402
-
-# What the harness looks for, and what only a debug kernel says.
-SPLAT = re.compile(harness.SPLAT.pattern + r"|kmemleak: \d+ new suspected|unreferenced object|"
-                   r"INFO: (?:possible|suspicious|trying to register|task )|"
-                   r"sleeping function called|BUG kmalloc|list_(?:add|del) corruption|DMA-API: ")
 
 # After one of these nothing more comes; what follows it is let out first.
 STUCK = re.compile(r"detected stall|soft lockup|hard LOCKUP|blocked for more than")
 
-# Seconds a run may take; the debug kernel is far slower.
-LIMITS = {"plain": 600, "debug": 1800}
+# Seconds a run may take; kernels that check every access are far slower.
+LIMITS = {"plain": 600, "debug": 1200, "kcsan": 1200}
 
 # PID 1 of the guest. Faults are injected by the suites, for their own tasks only; here every
 # kind of allocation is made to take part, and messages about it are switched off.
@@ -54,6 +48,8 @@ for f in failslab fail_page_alloc; do
 done
 [ ! -d fail_page_alloc ] || echo 0 > fail_page_alloc/min-order
 [ ! -e kmemleak ] || { echo scan=off > kmemleak; echo scan > kmemleak; echo clear > kmemleak; }
+# Its reports rest until here: the kernel's own start is not looked at.
+[ ! -e kcsan ] || echo on > kcsan
 cd /
 kmsg "@@MARK begin"
 insmod /omniommu_kunit.ko $(cat /args) || kmsg "@@FAIL load: insmod failed"
@@ -72,54 +68,13 @@ sleep 60
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class TestKernel:
-    """A kernel of scripts/kernels.sh, to the harness."""
-    flavour: str
-    build: Path
-
-    @property
-    def version(self):
-        return self.build.name
-
-    @property
-    def image(self):
-        return self.build / "arch/x86/boot/bzImage"
-
-    @property
-    def headers(self):
-        return self.build
-
-    @property
-    def source(self):
-        """The source tree it was built from: the parser is there."""
-        return (self.build / "source").resolve()
-
-
-def find_kernel(flavour):
-    """Built if it is not yet there; the script says how far it is."""
-    out = subprocess.run([harness.ROOT / "scripts/kernels.sh", flavour], stdout=subprocess.PIPE,
-                         stdin=subprocess.DEVNULL, text=True)
-    if out.returncode:
-        raise HarnessError(f"the {flavour} test kernel could not be built")
-    return TestKernel(flavour, Path(out.stdout.split()[-1]))
-
-
 class Guest:
     """What a boot with the suites is made from."""
 
-    def __init__(self, kernel, arguments="", variant=None):
+    def __init__(self, kernel, arguments="", variant="kunit"):
         busybox = shutil.which("busybox")
         if not busybox:
             raise HarnessError("busybox-static is missing; run scripts/setup.sh")
-        variant = variant or f"kunit-{kernel.flavour}"
-        for old in (harness.BUILD / "kmod").glob(f"{variant}-*"):
-            if old.name != f"{variant}-{kernel.version}":
-                shutil.rmtree(old)
-        # A suite that was renamed or removed must not be built from the copy.
-        for old in (harness.BUILD / "kmod").glob(f"{variant}-*/kunit/*.[ch]"):
-            if not (harness.ROOT / "kunit" / old.name).exists():
-                old.unlink()
         module = harness.build_module(kernel, variant).with_name("omniommu_kunit.ko")
         if not module.exists():
             raise HarnessError("no omniommu_kunit.ko was built: has the kernel KUnit?")
@@ -133,7 +88,8 @@ class Guest:
                        "head", "printf", "test", "["):
             self._cpio.link(f"bin/{applet}", "busybox")
         self._cpio.file("init", INIT.encode())
-        self._cpio.file("args", arguments.encode())
+        self._cpio.file("args", f"dmar_tables=/dmar-tables {arguments}".encode())
+        self._cpio.file("dmar-tables", dmar_tables.listed())
         self._cpio.file("omniommu_kunit.ko", module.read_bytes())
 
     def image(self, boot):
@@ -169,29 +125,22 @@ class Stream:
         self.then = None
         self.seconds = {}
         self.current = "before the first case"
-        self.ending = False
         self.splats = []        # (line, what was running)
         self.said = []          # diagnostics of the case that is running
         self.reasons = {}
         self.seeds = {}
 
-    def end(self, run, seconds):
-        """End the guest, once what it still has to say is out."""
-        if not self.ending:
-            self.ending = True
-            threading.Timer(seconds, lambda: run.proc.poll() is None and run.proc.kill()).start()
-
     def failed(self, run, what):
         self.first = self.first or what
         if self.first_only:
-            self.end(run, 0)
+            run.end(0)
 
     def line(self, run, line):
-        if SPLAT.search(line) and "@@" not in line:
+        if harness.complains(line):
             self.splats.append((line.strip(), self.current))
             self.show(f"      the kernel: {line.strip()}")
             if STUCK.search(line):
-                self.end(run, 5)
+                run.end(5)
             self.failed(run, f"{self.current}: {line.strip()}")
         m = SUBTEST.match(line)
         if m:
@@ -229,8 +178,8 @@ class Stream:
         if "# SKIP" in rest:
             self.reasons[full] = rest.split("# SKIP", 1)[1].strip()
         elif ok != "ok":
-            said = [re.sub(r"\S*/(kunit/\S+\.[ch])", r"\1", t) for t in said if "FAILED" in t or
-                    "seed " not in t]
+            first = next((i for i, t in enumerate(said) if "FAILED at" in t), 0)
+            said = [re.sub(r"\S*/(kunit/\S+\.[ch])", r"\1", t) for t in said[first:]]
             self.reasons[full] = " ".join(said)[:600]
             self.failed(run, full)
         word = "SKIP" if "# SKIP" in rest else "ok  " if ok == "ok" else "FAIL"
@@ -247,6 +196,21 @@ def documents(lines):
         if found:
             found[-1].append(line)
     return found
+
+
+def tables_said(lines):
+    """A case for each malformed firmware table: was it refused with the words it should be?"""
+    said, name = {}, None
+    for line in lines:
+        m = re.search(r"# firmware_l4_listed_tables: (?:table (dmar/\S+)|end of tables)$", line)
+        if m:
+            name = m[1]
+            said.setdefault(name, [])
+        elif name:
+            said[name].append(line)
+    return [Case(f"tables/{name}", "PASS") if any(re.search(regex, t) for t in said[name]) else
+            Case(f"tables/{name}", "FAIL", f"no line matches '{regex}': {said[name][:1]}")
+            for name, _, regex in dmar_tables.cases() if name in said]
 
 
 def parse(kernel, lines):
@@ -277,61 +241,64 @@ def parse(kernel, lines):
 
 # ---------------------------------------------------------------- running
 
-def boot(guest, name, suite, stream):
+class SuitesRun(Run):
     """One guest with the suites whose names match a glob."""
-    return Run(guest, Boot(name, "", [], driver="none", iommu=None, smp=2, mem=1024,
-                           total=LIMITS[guest.kernel.flavour],
-                           cmdline="loglevel=7" + (f" kunit.filter_glob={suite}" if suite else "")),
-               stream.line)
+
+    def __init__(self, guest, name, suite, stream):
+        self.stream = stream
+        self.suite = suite
+        super().__init__(guest, Boot(
+            name, "", [], driver="none", kernel=guest.kernel.flavour, iommu=None, smp=2, mem=1024,
+            total=LIMITS[guest.kernel.flavour],
+            cmdline="loglevel=7" + (f" kunit.filter_glob={suite}" if suite else "")), stream.line)
+
+    def cases(self):
+        """A list of Case; the last ones, `boot` and `kernel-log`, are about the whole guest."""
+        stream = self.stream
+        cases = parse(self.guest.kernel, self.lines)
+        for case in cases:
+            case.seconds = stream.seconds.get(case.name)
+            case.seed = stream.seeds.get(case.name)
+            if case.verdict != "PASS":
+                case.reason = stream.reasons.get(case.name) or case.reason
+        cases += tables_said(self.lines)
+        if not cases:
+            cases.append(Case("suites", "FAIL", f"no suite matches '{self.suite}'"
+                              if self.suite and self.done else "no case was reported"))
+        cases += [Case(v.name, v.result, v.reason) for v in self.verdicts
+                  if v.name != "boot" and v.result == "FAIL"]
+
+        # A complaint is told by its first line and by what ran; the end of the guest apart from
+        # that.
+        hung = self.trouble and not self.report
+        cases.append(Case("boot", "FAIL" if hung or not self.done else "PASS",
+                          f"{self.trouble or 'the guest did not get to its end'}; it was at "
+                          f"{stream.current}" if hung or not self.done else "", self.seconds))
+        reason = "; ".join(f"{line} (at {where})" for line, where in stream.splats[:3])
+        cases.append(Case("kernel-log", "FAIL" if reason else "PASS", reason))
+        return cases
 
 
-def run(flavour="plain", suite="", seed=0, show=print):
-    """Run the suites whose names match a glob. Returns a list of Case; the last ones, `boot` and
-    `kernel-log`, are about the guest as a whole."""
-    kernel = find_kernel(flavour)
-    stream = Stream(show)
-    one = boot(Guest(kernel, f"seed={seed}" if seed else ""), f"kunit-{flavour}", suite, stream)
-    show(f"kernel {kernel.version}, log {one.log}")
-    one.execute()
-
-    cases = parse(kernel, one.lines)
-    for case in cases:
-        case.seconds = stream.seconds.get(case.name)
-        case.seed = stream.seeds.get(case.name)
-        if case.verdict != "PASS":
-            case.reason = stream.reasons.get(case.name) or case.reason
-    if not cases:
-        cases.append(Case("suites", "FAIL", f"no suite matches '{suite}'" if suite and one.done
-                          else "no case was reported"))
-    cases += [Case(v.name, v.result, v.reason) for v in one.verdicts
-              if v.name != "boot" and v.result == "FAIL"]
-
-    # A complaint is told by its first line and by what ran; the end of the guest apart from that.
-    hung = one.trouble and not stream.splats
-    cases.append(Case("boot", "FAIL" if hung or not one.done else "PASS",
-                      f"{one.trouble or 'the guest did not get to its end'}; it was at "
-                      f"{stream.current}" if hung or not one.done else "", one.seconds))
-    reason = "; ".join(f"{line} (at {where})" for line, where in stream.splats[:3])
-    cases.append(Case("kernel-log", "FAIL" if reason else "PASS", reason))
-    return cases
+def prepare(flavour="plain", seed=0):
+    """The test kernel, and the module with the suites, built if they have to be."""
+    return Guest(harness.find_kernel(flavour), f"seed={seed}" if seed else "")
 
 
-def verdicts(flavour="plain", suite="", show=lambda text: None):
-    """The same for `make check`: a list of (name, verdict, reason)."""
-    return [(f"kunit-{flavour}/{c.name}", c.verdict, c.reason)
-            for c in run(flavour, suite, show=show)]
+def suites_run(guest, show, suite=""):
+    """A run of the suites that shows its progress, for a caller who executes it."""
+    return SuitesRun(guest, f"kunit/{guest.kernel.flavour}", suite, Stream(show))
 
 
 def first_failure(tree, suite=""):
     """What the suites of another copy of the source notice first, in words; None if they pass."""
     stream = Stream(lambda text: None, first_only=True)
-    kernel = find_kernel("plain")
+    kernel = harness.find_kernel("plain")
     here, harness.ROOT = harness.ROOT, Path(tree)
     try:
         guest = Guest(kernel, variant="kunit-other")
     finally:
         harness.ROOT = here
-    one = boot(guest, "kunit-other", suite, stream).execute()
+    one = SuitesRun(guest, "kunit-other", suite, stream).execute()
     if stream.first:
         return stream.first
     if one.trouble or not one.done:
@@ -352,7 +319,15 @@ def main():
     args = p.parse_args()
 
     start = time.monotonic()
-    cases = run(args.kernel, args.suite, args.seed, lambda text: print(text, flush=True))
+    one = suites_run(prepare(args.kernel, args.seed), lambda text: print(text, flush=True),
+                     args.suite)
+    print(f"kernel {one.guest.kernel.build}, log {one.log}", flush=True)
+    one.execute()
+    cases = one.cases()
+    if one.report:
+        print("\nthe kernel reported:")
+        for line in one.report:
+            print(f"  > {line}")
     failed = [c for c in cases if c.verdict == "FAIL"]
     if failed:
         print("\nfailed:")
@@ -360,21 +335,9 @@ def main():
             print(f"  {c.name}: {c.reason}")
             if c.seed:
                 print(f"      make kunit SUITE={c.name.split('/')[0]} SEED={c.seed} replays it")
-    count = {r: sum(c.verdict == r for c in cases) for r in ("PASS", "FAIL", "SKIP")}
     print(f"\n{len(cases)} cases in {time.monotonic() - start:.0f} s")
-    print(f"{count['PASS']} passed, {count['FAIL']} failed" +
-          (f", {count['SKIP']} skipped" if count["SKIP"] else ""))
-    return 1 if failed else 0
+    return harness.closing([c.verdict for c in cases])
 
 
 if __name__ == "__main__":
-    harness.end_on_sigterm()
-    try:
-        sys.exit(main())
-    except HarnessError as e:
-        print(f"kunit: {e}", file=sys.stderr)
-        print("0 passed, 1 failed")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        sys.exit(130)
+    harness.start("kunit", main)

@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+import harness
 import kunit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -254,7 +255,8 @@ def apply(mutant):
     path = WORK / file
     text = path.read_text()
     if text.count(old) != 1:
-        sys.exit(f"mutant {name}: its place in {file} occurs {text.count(old)} times, not once")
+        raise harness.HarnessError(
+            f"mutant {name}: its place in {file} occurs {text.count(old)} times, not once")
     path.write_text(text.replace(old, new))
     return lambda: path.write_text(text)
 
@@ -265,22 +267,24 @@ def main():
     parser.add_argument("--list", action="store_true", help="list them, run nothing")
     arguments = parser.parse_args()
     mutants = [m for m in MUTANTS if not arguments.only or re.search(arguments.only, m[0])]
+
+    prepare()
+    # Each has to have its place, also when they are only listed.
+    for m in mutants:
+        apply(m)()
     if arguments.list:
         for m in mutants:
             print(f"{m[0]:36} {m[1]}")
+        print(f"{len(mutants)} faults, each with its place in the source")
         return 0
-
-    prepare()
-    for m in mutants:
-        apply(m)()
     killed, survivors = 0, []
     for number, m in enumerate(mutants, 1):
         start = time.time()
         undo = apply(m)
         try:
             noticed = next(filter(None, (kunit.first_failure(WORK, s) for s in SUITES[m[1]])), None)
-        except kunit.HarnessError as e:
-            sys.exit(f"mutant {m[0]} proves nothing, it can't be tried: {e}")
+        except harness.HarnessError as e:
+            raise harness.HarnessError(f"mutant {m[0]} proves nothing, it can't be tried: {e}")
         undo()
         verdict = f"noticed by {noticed}" if noticed else "SURVIVED"
         print(f"[{number}/{len(mutants)}] {m[0]:36} {verdict} ({time.time() - start:.0f} s)",
@@ -291,9 +295,8 @@ def main():
             survivors.append(m[0])
     for name in survivors:
         print(f"survivor: {name}: no suite notices this fault")
-    print(f"{killed} passed, {len(survivors)} failed")
-    return 1 if survivors else 0
+    return harness.closing(["PASS"] * killed + ["FAIL"] * len(survivors))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    harness.start("mutants", main)
