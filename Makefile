@@ -28,7 +28,7 @@ demo: setup
 
 check: setup
 	@python3 scripts/check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
-		$(if $(LONG),--long) $(if $(DEBUG),--debug) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
+		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
 		$(if $(JOBS),--jobs $(JOBS))
 
 kunit: setup
@@ -51,13 +51,12 @@ help:
 	@echo 'make check           every test: end to end in QEMU guests, and the KUnit suites'
 	@echo '  ONLY=<regex>         only the boots whose name matches'
 	@echo '  LIST=1               list boots and cases, run nothing'
-	@echo '  DEBUG=1              the named part on the debug kernel, too (KASAN, lockdep, kmemleak)'
 	@echo '  LONG=1               1000 rounds of insmod and rmmod instead of 200'
-	@echo '  JOBS=<n>             guests at once (2)'
+	@echo '  JOBS=<n>             guests at once (one more than there are processors)'
 	@echo '  REFERENCE=1          run the checks on the kernel'"'"'s own driver instead'
 	@echo 'make kunit           the KUnit suites, on a test kernel built and cached when missing'
 	@echo '  SUITE=<glob>         one suite or some'
-	@echo '  KERNEL=debug         on the debug kernel instead of the plain one'
+	@echo '  KERNEL=debug|kcsan   on that test kernel instead of the plain one'
 	@echo '  SEED=<n>             repeat the random programs of an earlier run'
 	@echo 'make mutants         put faults into the driver one by one: a suite has to notice each'
 	@echo '  ONLY=<regex>, LIST=1 some of them, or just list them'

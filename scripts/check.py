@@ -124,7 +124,7 @@ def economy(run):
 
 def plug(run, n):
     # The guest sees a disk go before QEMU has let go of it.
-    for _ in range(300):
+    for _ in range(600):
         left = run.monitor("qom-list", path="/machine/peripheral")
         if not any(item["name"].startswith("hot") for item in left):
             break
@@ -359,9 +359,10 @@ def boots(args):
           expect=[c for c in life if c != "life/no-growth"],
           env={**named[f"life/{rounds}-rounds"].env, "ROUNDS": 20})
     vfio = SHORT + ["vfio/unaligned-iova", "vfio/partial-unmap", "vfio/remap-leaf-size",
-                    "vfio/map-refused", "vfio/two-groups", "vfio/killed"]
+                    "vfio/map-refused", "vfio/cycles", "vfio/two-groups",
+                    "vfio/attach-detach-under-load", "vfio/killed"]
     debug("vfio/caching-mode-48", "vfio-subset", expect=["iommu/up"] + vfio, smp=2,
-          env={"VFIO": words(vfio)})
+          env={"VFIO": words(vfio), "VFIO_ARGS": "--scale 10"})
     fd = [f"iommufd/{c}" for c in
           ("dma-both-ways", "unmap-then-dma", "partial-unmap", "copy", "two-hwpts",
            "replace-refused", "replace", "destroy-orders", "iommufd-closed",
@@ -369,9 +370,8 @@ def boots(args):
     debug("iommufd/default", "iommufd-subset",
           expect=["iommu/up"] + fd + ["life/leave-and-return"],
           env={"IOMMUFD": words(fd), "IOMMUFD_ARGS": "--replace-ms 8000 --every 13"})
-    # One of each part of the parser: the table, a unit, its devices, memory, the last one.
-    for source in [c[0] for c in tables[3::max(1, len(tables) // 5)]][:5]:
-        debug(source)
+    # A table that is refused halfway; the suites read all of them on this kernel, too.
+    debug("dmar/scope-truncated")
     return out
 
 
@@ -421,20 +421,24 @@ def vfio_boots(args):
         every = [c for c in every if c != "vfio/economy"]
     out = []
 
-    def add(name, iommu="", smp=1, cases=every, devices=(WIDE, WIDE), tags=frozenset({"ref"}),
+    def add(name, iommu="", smp=1, cases=every, devices=(WIDE, WIDE), without=(), kernel="plain",
             **env):
+        cases = [c for c in cases if c.partition("/")[2] not in without]
         out.append(Boot(f"vfio/{name}", "vfio", ["iommu/up"] + cases, iommu=iommu, smp=smp,
-                        devices=list(devices), mem=4096, cmdline=HUGE, total=480, tags=set(tags),
-                        env={"VFIO": words(cases), **env}))
+                        devices=list(devices), mem=4096, cmdline=HUGE, total=480, tags={"ref"},
+                        kernel=kernel, env={"VFIO": words(cases), **env}))
 
-    # The random case is long; two machines are enough for it.
-    fewer = [c for c in every if c != "vfio/random"]
-    add("default", smp=2)
-    add("narrow-devices", devices=("-device edu", "-device edu"), cases=fewer, VFIO_ARGS="--narrow")
-    add("caching-mode-48", "caching-mode=on,aw-bits=48")
-    add("snoop-control", "snoop-control=on", smp=2, cases=fewer)
-    add("registers", cases=fewer, OMNI_ARGS="queue=N")
-    add("behind-bridge", cases=SHORT,
+    # What depends on the kernel or on the page tables alone is not repeated on each machine; the
+    # random case is long, and two machines are enough for it.
+    once = {"write-only", "map-refused", "two-devices", "killed"}
+    add("default", smp=2, kernel="stock")
+    add("narrow-devices", devices=("-device edu", "-device edu"), VFIO_ARGS="--narrow",
+        without=once | {"random", "leaves-1g", "parallel-spaces", "attach-detach-under-load"})
+    add("caching-mode-48", "caching-mode=on,aw-bits=48", without=once)
+    add("snoop-control", "snoop-control=on", smp=2,
+        without=once | {"random", "parallel-spaces", "aperture-ends", "unaligned-iova"})
+    add("registers", without=once | {"random", "leaves-1g", "aperture-ends"}, OMNI_ARGS="queue=N")
+    add("behind-bridge", cases=SHORT, kernel="stock",
         devices=["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
                  WIDE + ",bus=br0,addr=1"])
     out.append(Boot("control/skipped-flush", "vfio",

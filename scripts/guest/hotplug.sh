@@ -13,23 +13,15 @@ plug()		# plug <round>
 }
 check hotplug/plug "no disk appeared" plug 1
 # Strict or lazy is the kernel's choice; under caching mode the in-tree driver makes it strict.
-# A port without isolation (SHARED) takes the disk into its own group, which is there already.
-group=$(group_of "$disk")
-port=$(basename "$(dirname "$(readlink -f "/sys/bus/pci/devices/$disk")")")
-case ${SHARED:+shared-}$(type_of "$disk") in
+case $(type_of "$disk") in
 DMA|DMA-FQ) pass hotplug/group ;;
-shared-*) check hotplug/group "its group is '$group', the port's '$(group_of "$port")'" [ "$group" = "$(group_of "$port")" ] ;;
 *) fail hotplug/group "type is '$(type_of "$disk")'" ;;
 esac
 check hotplug/data "data read back differ" disk_round_trip "$DISK" 16
 groups=$(ls /sys/kernel/iommu_groups | wc -l)
 kmsg "@@HOST unplug 1"
 check hotplug/unplug "the disk is still there" wait_for 40 gone
-if [ -n "$SHARED" ]; then
-	check hotplug/group-gone "the disk is still in group $group" [ -d "/sys/kernel/iommu_groups/$group" -a ! -e "/sys/kernel/iommu_groups/$group/devices/$disk" ]
-else
-	check hotplug/group-gone "there are still $groups groups" [ "$(ls /sys/kernel/iommu_groups | wc -l)" -lt "$groups" ]
-fi
+check hotplug/group-gone "there are still $groups groups" [ "$(ls /sys/kernel/iommu_groups | wc -l)" -lt "$groups" ]
 check hotplug/replug "no disk appeared" plug 2
 check hotplug/replug-data "data read back differ" disk_round_trip "$DISK" 16
 # Not a write more once the node is gone: dd would make a file of that name.

@@ -87,6 +87,7 @@ static bool wide;		/* devices reach past 28 bits */
 static int result_fd = -1;	/* a case process reports here */
 static uint32_t opt_seed;	/* of the random case */
 static long opt_steps = 1500;
+static long opt_scale = 1;	/* a slow kernel's share: an Nth of the rounds in N times the time */
 static long opt_every = 1;	/* of a case's orders of steps: all, every second, ... */
 static long opt_replace_ms = 20000;	/* how long a HWPT is replaced under DMA */
 

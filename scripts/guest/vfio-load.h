@@ -9,9 +9,10 @@
 
 /* ---- cycles ---- */
 
-#define CYCLES_SAME	4000
-#define CYCLES_WALK	4000
-#define CYCLES_MANY	2000
+#define CYCLES_SAME	(4000 / opt_scale)
+#define CYCLES_WALK	(4000 / opt_scale)
+#define CYCLES_MANY	(2000 / opt_scale)
+#define CONTAINERS	(50 / opt_scale)
 
 static void cycles_round(struct space *s, uint8_t *p)
 {
@@ -58,7 +59,7 @@ static void t_cycles(void)
 	first = table_pages(&exact);
 	cycles_round(s, p);
 	second = table_pages(&exact);
-	note("%d map/unmap cycles in %lu ms; table pages %ld, %ld half-way, %ld at the end (%s)",
+	note("%ld map/unmap cycles in %lu ms; table pages %ld, %ld half-way, %ld at the end (%s)",
 	     CYCLES_SAME + CYCLES_WALK + CYCLES_MANY, now_ms() - t0, before, first, second,
 	     exact ? "ledger" : "SecPageTables");
 	if (second - first > slack)
@@ -324,7 +325,7 @@ static void t_attach_detach_under_load(void)
 	t[1] = start(map_thread, &map_work[0]);
 	t[2] = start(map_thread, &map_work[1]);
 
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < CONTAINERS; i++) {
 		struct space *s = space_new();
 
 		edu_open(b, s);
@@ -342,8 +343,8 @@ static void t_attach_detach_under_load(void)
 	stop_threads = true;
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
-	note("attach-detach: 50 containers beside %lu DMA and %lu map/unmap rounds", dma_rounds,
-	     map_rounds);
+	note("attach-detach: %ld containers beside %lu DMA and %lu map/unmap rounds", CONTAINERS,
+	     dma_rounds, map_rounds);
 	if (dma_rounds < 5 || map_rounds < 50)
 		fail("too little load: %lu DMA, %lu map/unmap rounds", dma_rounds, map_rounds);
 }

@@ -218,7 +218,7 @@ static bool run_test(const struct test *t)
 			 ndevs);
 		return true;
 	}
-	v = run_case(t->run, t->limit, msg, sizeof(msg));
+	v = run_case(t->run, t->limit * opt_scale, msg, sizeof(msg));
 	if (v == PASS)
 		put_line("@@PASS " PREFIX "/%s", t->name);
 	else
@@ -257,7 +257,7 @@ int main(int argc, char **argv)
 			want_narrow = true;
 		} else if (!strcmp(arg, "--dev") || !strcmp(arg, "--seed") ||
 			   !strcmp(arg, "--steps") || !strcmp(arg, "--replace-ms") ||
-			   !strcmp(arg, "--every")) {
+			   !strcmp(arg, "--every") || !strcmp(arg, "--scale")) {
 			if (!val)
 				return usage("no value after ", arg);
 			if (arg[2] == 'd' && nbdfs == MAX_DEVS)
@@ -268,6 +268,8 @@ int main(int argc, char **argv)
 				opt_seed = strtoul(val, NULL, 0);
 			else if (!strcmp(arg, "--every"))
 				opt_every = strtol(val, NULL, 0) > 0 ? strtol(val, NULL, 0) : 1;
+			else if (!strcmp(arg, "--scale"))
+				opt_scale = strtol(val, NULL, 0) > 0 ? strtol(val, NULL, 0) : 1;
 			else if (!strcmp(arg, "--replace-ms"))
 				opt_replace_ms = strtol(val, NULL, 0);
 			else
