@@ -506,6 +506,8 @@ class Run:
         self.lines = []
         self.done = False
         self.ending = False
+        self.complaint = None       # what the kernel complains of by the line that came last
+        self.race = []              # a report of KCSAN that is not yet complete
         self.report = []            # what the kernel complained of first, and what followed
         self.trouble = None
         self.seconds = 0.0
@@ -613,18 +615,32 @@ class Run:
             threading.Timer(seconds, lambda: self.proc.poll() is None and self.proc.kill()).start()
 
     def _complaint(self, line):
-        """Keep the first report whole. A sanitizer's ends the guest: one is enough."""
+        """The complaint that ends with this line of the log, by its title, or None. The first is
+        kept whole; a sanitizer's ends the guest: one is enough."""
+        found = None
+        if self.race:
+            # Who races with whom is known at the end. The kernel's own races are not ours to mend.
+            self.race.append(line)
+            if "=====" in line:
+                if any("[omniommu" in frame for frame in self.race):
+                    found = self.race
+                self.race = []
+        elif "BUG: KCSAN: " in line:
+            self.race = [line]
+        elif complains(line):
+            found = [line]
         if self.report:
             if len(self.report) < REPORT_LINES:
                 self.report.append(line)
-        elif complains(line):
-            self.report = [line]
+        elif found:
+            self.report = list(found)
             if self.boot.kernel in SANITIZED:
                 self.end(REPORT_SECONDS)
+        return found[0] if found else None
 
     def _line(self, line):
         self.lines.append(line)
-        self._complaint(line)
+        self.complaint = self._complaint(line)
         m = VERDICT.search(line)
         if m:
             word, rest = m.groups()

@@ -136,12 +136,12 @@ class Stream:
             run.end(0)
 
     def line(self, run, line):
-        if harness.complains(line):
-            self.splats.append((line.strip(), self.current))
-            self.show(f"      the kernel: {line.strip()}")
+        if run.complaint:
+            self.splats.append((run.complaint.strip(), self.current))
+            self.show(f"      the kernel: {run.complaint.strip()}")
             if STUCK.search(line):
                 run.end(5)
-            self.failed(run, f"{self.current}: {line.strip()}")
+            self.failed(run, f"{self.current}: {run.complaint.strip()}")
         m = SUBTEST.match(line)
         if m:
             stamp, indent, name = float(m[1]), len(m[2]), m[3]
