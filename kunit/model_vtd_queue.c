@@ -11,7 +11,7 @@
 
 #include <linux/kthread.h>
 
-#define VTD_MODEL_PATIENCE_NS	(5 * NSEC_PER_SEC)
+#define VTD_MODEL_PATIENCE_NS	(30 * NSEC_PER_SEC)
 
 /* 10.4.10: an event is pending. */
 #define FECTL_IP		BIT(30)
@@ -308,7 +308,7 @@ static void vtd_model_fetch(struct vtd_model *m)
 static bool vtd_model_hung(struct vtd_model *m)
 {
 	if (m->hang && ktime_get_mono_fast_ns() - m->hung_since > VTD_MODEL_PATIENCE_NS) {
-		omni_violation(&m->base, "the driver still waits for an answer after 5 s");
+		omni_violation(&m->base, "the driver still waits for an answer after 30 s");
 		m->hang = false;
 	}
 	return m->hang;
