@@ -48,7 +48,7 @@ struct alias_shape {
 	u8 quirk;
 	u8 bridge_quirk;
 	enum alias_bridge bridge[ALIAS_BRIDGES];
-	u16 ids[8];
+	u32 ids[8];
 };
 
 static const struct alias_shape alias_shapes[] = {
@@ -177,7 +177,7 @@ static unsigned int alias_count(const struct alias_shape *shape)
 	return n;
 }
 
-static bool alias_expected(const struct alias_shape *shape, u16 rid)
+static bool alias_expected(const struct alias_shape *shape, u32 rid)
 {
 	unsigned int i;
 
@@ -192,7 +192,7 @@ static void requester_ids_of_a_device(struct kunit *test)
 {
 	const struct alias_shape *shape = test->param_value;
 	struct alias_tree *tree = alias_plant(test, shape);
-	u16 *rids = NULL;
+	u32 *rids = NULL;
 	int nr, i, k;
 
 	nr = omni_pci_rids(&tree->dev, &rids);
@@ -219,7 +219,7 @@ static void every_requester_id_is_translated(struct kunit *test)
 	struct omni_domain *domain;
 	struct omni_device *od;
 	struct vtd_model *m;
-	u16 *rids = NULL;
+	u32 *rids = NULL;
 	unsigned int i;
 	u64 pa;
 	int nr;
