@@ -25,6 +25,7 @@ struct omni_core {
 extern struct omni_core omni_core;
 extern struct iommu_domain omni_blocked;
 extern const struct omni_wing vtd_wing;
+extern const struct omni_wing amd_wing;
 extern struct platform_device *omni_anchor;
 
 /**

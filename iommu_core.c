@@ -27,6 +27,7 @@ struct omni_core omni_core = {
 static const struct omni_wing * const omni_wings[] = {
 #ifdef CONFIG_X86
 	&vtd_wing,
+	&amd_wing,
 #endif
 };
 
@@ -88,7 +89,7 @@ int omni_reach_add(struct omni_domain *domain, struct omni_device *od, u32 *tag)
 	memcpy(new->units, old->units, old->nr_units * sizeof(old->units[0]));
 	memcpy(new->ats, old->ats, old->nr_ats * sizeof(old->ats[0]));
 	if (at == old->nr_units) {
-		ret = od->unit->wing->tag_get(od->unit);
+		ret = omni_tag_get(od->unit);
 		if (ret < 0) {
 			kfree(new);
 			return ret;
@@ -133,7 +134,7 @@ void omni_reach_remove(struct omni_domain *domain, struct omni_device *od, int e
 	omni_reach_publish(domain, new);
 
 	if (gone.unit && !err)
-		gone.unit->wing->tag_put(gone.unit, gone.tag);
+		omni_tag_put(gone.unit, gone.tag);
 }
 
 /* Attach */
@@ -586,7 +587,7 @@ static void __exit omni_exit(void)
 module_exit(omni_exit);
 #endif
 
-MODULE_DESCRIPTION("IOMMU driver outside the kernel tree: Intel VT-d");
+MODULE_DESCRIPTION("IOMMU driver outside the kernel tree: Intel VT-d and AMD-Vi");
 MODULE_AUTHOR("The omniommu authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1");

@@ -223,6 +223,34 @@ void omni_acs_forget(struct pci_dev *pdev)
 	mutex_unlock(&omni_acs_lock);
 }
 
+void omni_ats_on(struct omni_device *od)
+{
+	int ret;
+
+	if (od->ats)
+		return;
+	/*
+	 * First the promise to invalidate, then the device TLB: an unmap in
+	 * between costs a needless command, not a stale entry.
+	 */
+	WRITE_ONCE(od->ats, true);
+	/* An unmap that misses the promise has cleared its entry by now. */
+	smp_mb();
+	ret = pci_enable_ats(to_pci_dev(od->dev), OMNI_PAGE_LG2);
+	if (ret) {
+		WRITE_ONCE(od->ats, false);
+		dev_warn(od->dev, "omniommu: its device TLB can't be used (%d)\n", ret);
+	}
+}
+
+void omni_ats_off(struct omni_device *od)
+{
+	if (!od->ats)
+		return;
+	pci_disable_ats(to_pci_dev(od->dev));
+	WRITE_ONCE(od->ats, false);
+}
+
 u8 omni_ats_depth(struct pci_dev *pdev)
 {
 	u16 cap;

@@ -3,22 +3,15 @@
 #ifndef OMNI_AMD_H
 #define OMNI_AMD_H
 
-#include "../include/omniommu.h"
+#include "../include/queue.h"
 #include "firmware.h"
 #include "regs.h"
 
-#include <linux/idr.h>
 #include <linux/io.h>
 #include <linux/workqueue.h>
 
 #define AMD_RING_LG2		8
 #define AMD_RING_SIZE		BIT(AMD_RING_LG2)
-/* Commands one submission may hold, so that it always fits the ring. */
-#define AMD_SUBMIT_MAX		32
-#define AMD_DEADLINE_MS		1000
-#define AMD_DEADLINE_US		(AMD_DEADLINE_MS * USEC_PER_MSEC)
-/* How often a submission that an error may have dropped is made again. */
-#define AMD_RETRIES		3
 
 /* Domain 0 is what blocked entries carry. */
 #define AMD_TAG_IDENTITY	1
@@ -42,7 +35,7 @@ struct amd_queue {
 	raw_spinlock_t lock;	/* see @lock above */
 	bool on;
 	struct amd_cmd *ring;
-	u64 *done;
+	__le64 *done;
 	phys_addr_t done_dma;
 	u64 number;
 	u64 tail;
@@ -53,25 +46,10 @@ struct amd_queue {
 };
 
 /**
- * struct amd_ticket - a submission to wait for
- * @number: number of its completion wait
- * @errors: amd_queue.errors when it was submitted
- * @device_tlb: it has commands for device TLBs, whose errors show in the log
- * @err: it was over at once: with this error, or 0 with @done
- * @done: nothing to wait for
- */
-struct amd_ticket {
-	u64 number;
-	unsigned int errors;
-	bool device_tlb;
-	int err;
-	bool done;
-};
-
-/**
  * struct amd_log - event log
- * @lock: protects @head, @seen and @errors
+ * @lock: protects @on, @head, @seen and @errors
  * @reader: one reader at a time
+ * @on: the unit logs events
  * @ring: entries
  * @head: position of the next entry to report; positions only grow
  * @seen: position of the next entry to look at for errors of commands
@@ -82,6 +60,7 @@ struct amd_ticket {
 struct amd_log {
 	raw_spinlock_t lock;	/* see @lock above */
 	struct mutex reader;	/* see @reader above */
+	bool on;
 	struct amd_event *ring;
 	u64 head;
 	u64 seen;
@@ -91,22 +70,74 @@ struct amd_log {
 };
 
 /**
+ * struct amd_link - a device whose entries may point to a domain's root
+ * @node: in &amd_domain.devices, empty while the link is not used
+ * @ad: the device
+ * @tag: the domain's id on its unit
+ * @ticket: of what lets caches follow, while the tree has grown
+ */
+struct amd_link {
+	struct list_head node;
+	struct amd_device *ad;
+	u32 tag;
+	struct omni_ticket ticket;
+};
+
+/**
+ * struct amd_device - one requester
+ * @core: the core's part
+ * @links: to the domain it is attached to, and while an attach has not yet
+ *	flushed what caches have of it, to the one before
+ * @now: which of @links is the former
+ */
+struct amd_device {
+	struct omni_device core;
+	struct amd_link links[2];
+	unsigned int now;
+};
+
+static inline struct amd_device *to_amd_device(struct omni_device *od)
+{
+	return container_of(od, struct amd_device, core);
+}
+
+/**
+ * struct amd_domain - one address space
+ * @core: the core's part
+ * @devices: list of struct amd_link, under amd_growth_lock
+ * @shown: omni_pt.word as every entry of @devices has it, caches included
+ * @dirty: D bits are being set by hardware
+ */
+struct amd_domain {
+	struct omni_domain core;
+	struct list_head devices;
+	unsigned long shown;
+	bool dirty;
+};
+
+static inline struct amd_domain *to_amd_domain(struct omni_domain *domain)
+{
+	return container_of(domain, struct amd_domain, core);
+}
+
+/**
  * struct amd_unit - one IOMMU
  * @core: the core's part
  * @ivhd: what the firmware says of it
  * @pdev: its PCI function, NULL if there is none to be found
+ * @held: drivers are kept from it until the unit is destroyed
  * @res: its register range
  * @regs: the registers, mapped
  * @cap: header of its capability block
  * @efr: extended features, of table and register
- * @control: what it is switched on with
+ * @control_lock: serialises changes of the control register
  * @va_bits: width of the addresses it translates
  * @fc: it can be made to snoop every access of a leaf
  * @attach_lock: serialises attaches
  * @table: device table
  * @table_lg2: log2 of its pages
  * @nr_dtes: its entries
- * @tags: domain ids in use
+ * @nothing: an empty page table, for entries that block and must not say so
  * @queue: commands
  * @log: events
  * @model: the hardware model in the unit's place, in the KUnit module
@@ -115,18 +146,19 @@ struct amd_unit {
 	struct omni_unit core;
 	struct amd_ivhd *ivhd;
 	struct pci_dev *pdev;
+	bool held;
 	struct resource *res;
 	void __iomem *regs;
 	u32 cap;
 	u64 efr;
-	u64 control;
+	raw_spinlock_t control_lock;	/* see @control_lock above */
 	unsigned int va_bits;
 	bool fc;
 	struct mutex attach_lock;	/* see @attach_lock above */
 	struct amd_dte *table;
 	unsigned int table_lg2;
 	unsigned int nr_dtes;
-	struct ida tags;
+	__le64 *nothing;
 	struct amd_queue queue;
 	struct amd_log log;
 #ifdef OMNI_KUNIT
@@ -210,6 +242,16 @@ void amd_unit_off(struct omni_unit *unit);
  */
 void amd_unit_destroy(struct omni_unit *unit);
 
+/**
+ * amd_unit_control() - change the control register
+ * @unit: the unit
+ * @clear: bits to clear
+ * @set: bits to set
+ *
+ * Context: any. 3.4.4.
+ */
+void amd_unit_control(struct amd_unit *unit, u64 clear, u64 set);
+
 /* queue.c */
 
 /**
@@ -233,9 +275,10 @@ void amd_queue_destroy(struct amd_unit *unit);
  * amd_queue_on() - switch the command buffer on
  * @unit: a unit that is on
  *
+ * Return: 0 or -ETIMEDOUT.
  * Context: may sleep. 3.4.2.
  */
-void amd_queue_on(struct amd_unit *unit);
+int amd_queue_on(struct amd_unit *unit);
 
 /**
  * amd_queue_off() - switch it off when it has run empty
@@ -249,13 +292,13 @@ void amd_queue_off(struct amd_unit *unit);
  * amd_submit() - queue commands and one completion wait behind them
  * @unit: the unit
  * @cmds: the commands
- * @nr: how many, 1 to AMD_SUBMIT_MAX
+ * @nr: how many, 1 to OMNI_SUBMIT_MAX
  * @ticket: receives what amd_wait() needs
  *
  * Context: any. 2.4.
  */
 void amd_submit(struct amd_unit *unit, const struct amd_cmd *cmds,
-		unsigned int nr, struct amd_ticket *ticket);
+		unsigned int nr, struct omni_ticket *ticket);
 
 /**
  * amd_wait() - wait until a submission is complete
@@ -264,15 +307,15 @@ void amd_submit(struct amd_unit *unit, const struct amd_cmd *cmds,
  *
  * Return: 0; -EAGAIN if an error may have dropped it: submit again;
  * -ETIMEDOUT or -EIO from a unit that does not answer.
- * Context: any; polls for up to AMD_DEADLINE_MS. 2.4.1, 2.5.6 to 2.5.8.
+ * Context: any; polls for up to OMNI_DEADLINE_MS. 2.4.1, 2.5.6 to 2.5.8.
  */
-int amd_wait(struct amd_unit *unit, const struct amd_ticket *ticket);
+int amd_wait(struct amd_unit *unit, const struct omni_ticket *ticket);
 
 /**
  * amd_submit_wait() - both, again and again where errors ask for it
  * @unit: the unit
  * @cmds: the commands
- * @nr: how many, 1 to AMD_SUBMIT_MAX
+ * @nr: how many, 1 to OMNI_SUBMIT_MAX
  *
  * Return: 0, -ETIMEDOUT or -EIO.
  * Context: any.
@@ -280,7 +323,80 @@ int amd_wait(struct amd_unit *unit, const struct amd_ticket *ticket);
 int amd_submit_wait(struct amd_unit *unit, const struct amd_cmd *cmds,
 		    unsigned int nr);
 
+/**
+ * amd_cmd_devtab() - forget a device table entry
+ * @rid: whose
+ *
+ * Return: the command.
+ * Context: any. 2.4.2.
+ */
+static inline struct amd_cmd amd_cmd_devtab(u16 rid)
+{
+	return (struct amd_cmd) {
+		.lo = cpu_to_le64(FIELD_PREP(AMD_CMD_OP, AMD_CMD_DEVTAB) |
+				  FIELD_PREP(AMD_CMD_DEVID, rid)),
+	};
+}
+
+/**
+ * amd_cmd_pages() - forget translations of a domain
+ * @domain: domain id
+ * @where: address and size, as AMD_PAGES_HI_* have it
+ *
+ * Return: the command.
+ * Context: any. 2.4.3.
+ */
+static inline struct amd_cmd amd_cmd_pages(u16 domain, u64 where)
+{
+	return (struct amd_cmd) {
+		.lo = cpu_to_le64(FIELD_PREP(AMD_CMD_OP, AMD_CMD_PAGES) |
+				  FIELD_PREP(AMD_PAGES_DOMAIN, domain)),
+		.hi = cpu_to_le64(where),
+	};
+}
+
+/* All of a domain: leaves and tables. */
+static inline struct amd_cmd amd_cmd_domain(u16 domain)
+{
+	return amd_cmd_pages(domain, AMD_PAGES_HI_S | AMD_PAGES_HI_PDE |
+				     AMD_PAGES_HI_EVERYTHING);
+}
+
+/**
+ * amd_cmd_device_tlb() - forget translations in a device TLB
+ * @od: the device
+ * @where: address and size, as AMD_PAGES_HI_* have it
+ *
+ * Return: the command.
+ * Context: any. 2.4.4.
+ */
+static inline struct amd_cmd amd_cmd_device_tlb(const struct omni_device *od, u64 where)
+{
+	return (struct amd_cmd) {
+		.lo = cpu_to_le64(FIELD_PREP(AMD_CMD_OP, AMD_CMD_IOTLB) |
+				  FIELD_PREP(AMD_CMD_DEVID, od->rid) |
+				  FIELD_PREP(AMD_IOTLB_MAXPEND, od->ats_depth) |
+				  FIELD_PREP(AMD_IOTLB_QUEUE, od->rid)),
+		.hi = cpu_to_le64(where),
+	};
+}
+
+/**
+ * amd_cmd_fence() - finish what is before before anything after begins
+ *
+ * Return: the command.
+ * Context: any. 2.4.1.
+ */
+static inline struct amd_cmd amd_cmd_fence(void)
+{
+	return (struct amd_cmd) {
+		.lo = cpu_to_le64(FIELD_PREP(AMD_CMD_OP, AMD_CMD_WAIT) | AMD_WAIT_F),
+	};
+}
+
 /* tables.c */
+
+extern raw_spinlock_t amd_growth_lock;
 
 /**
  * amd_tables_create() - a device table whose entries all block
@@ -300,6 +416,43 @@ int amd_tables_create(struct amd_unit *unit);
 void amd_tables_destroy(struct amd_unit *unit);
 
 /**
+ * amd_tables_apply() - give device table entries what the firmware asks for
+ * @unit: a unit that is off
+ *
+ * Context: may sleep. 2.2.2.1, 5.2.2.5.
+ */
+void amd_tables_apply(struct amd_unit *unit);
+
+/**
+ * amd_tables_identity() - let a requester through untranslated
+ * @unit: a unit that is off
+ * @rid: the requester ID
+ *
+ * Return: 0, or -ERANGE if the device table is too short for @rid.
+ * Context: may sleep. 2.2.2.1.
+ */
+int amd_tables_identity(struct amd_unit *unit, u32 rid);
+
+/**
+ * amd_tables_blocked() - does a requester's entry refuse every access?
+ * @unit: the unit
+ * @rid: the requester ID
+ *
+ * Return: true if it does.
+ * Context: may sleep.
+ */
+bool amd_tables_blocked(const struct amd_unit *unit, u16 rid);
+
+/**
+ * amd_follow() - let the entries of a domain's devices follow its root
+ * @domain: a domain whose tree may have grown
+ *
+ * Return: 0 or the error of the invalidation.
+ * Context: any. 2.2.2.1, 2.4.2.
+ */
+int amd_follow(struct omni_domain *domain);
+
+/**
  * amd_attach() - omni_wing.attach
  * @od: the device
  * @domain: the domain, &omni_identity, or NULL for blocked
@@ -309,6 +462,37 @@ void amd_tables_destroy(struct amd_unit *unit);
  * Context: may sleep. 2.2.2.1, 2.4.2.
  */
 int amd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag);
+
+/* pgtable.c */
+
+/**
+ * amd_pt_init() - make an empty host page table
+ * @pt: @top, @last, @pa_last, @nid set
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: may sleep. 2.2.3.
+ */
+int amd_pt_init(struct omni_pt *pt);
+
+/**
+ * amd_pt_fini() - take a page table apart
+ * @pt: a page table nobody uses
+ * @tables: receives its tables
+ *
+ * Context: any.
+ */
+void amd_pt_fini(struct omni_pt *pt, struct list_head *tables);
+
+/**
+ * amd_pt_empty() - does a page table map nothing?
+ * @pt: the page table, not being changed
+ *
+ * Return: true if no leaf is present.
+ * Context: any.
+ */
+bool amd_pt_empty(const struct omni_pt *pt);
+
+extern const struct iommu_domain_ops amd_domain_ops;
 
 /* domain.c */
 
@@ -330,6 +514,25 @@ struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid);
  */
 void amd_domain_free(struct omni_domain *domain);
 
+/**
+ * amd_domain_compatible() - can a unit walk a domain's table as it is?
+ * @domain: the domain
+ * @unit: the unit
+ *
+ * Return: true if it can.
+ * Context: any.
+ */
+bool amd_domain_compatible(struct omni_domain *domain, struct omni_unit *unit);
+
+/**
+ * amd_domain_enforce_coherency() - the enforce_cache_coherency hook
+ * @domain: the domain
+ *
+ * Return: true if every access through @domain snoops.
+ * Context: may sleep. 2.2.3, FC.
+ */
+bool amd_domain_enforce_coherency(struct iommu_domain *domain);
+
 /* invalidate.c */
 
 /**
@@ -345,6 +548,15 @@ void amd_domain_free(struct omni_domain *domain);
 int amd_invalidate(struct omni_domain *domain, const struct omni_inv *inv);
 
 /* fault.c */
+
+/**
+ * amd_log_errors() - errors of commands that the event log has told
+ * @unit: the unit
+ *
+ * Return: their number since the log was made.
+ * Context: any. 2.5.6 to 2.5.8.
+ */
+unsigned int amd_log_errors(struct amd_unit *unit);
 
 /**
  * amd_log_create() - allocate the event log, get an interrupt or decide to poll

@@ -9,10 +9,10 @@
 #ifndef OMNI_AMD_FIRMWARE_H
 #define OMNI_AMD_FIRMWARE_H
 
+#include <linux/bits.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
-struct acpi_device;
 struct amd_unit;
 struct pci_dev;
 
@@ -197,18 +197,6 @@ struct amd_ivhd *amd_firmware_find(const struct amd_firmware *fw, u16 segment, u
  * Context: any. 5.2.2.4.
  */
 const struct amd_devids *amd_firmware_devids(const struct amd_ivhd *ivhd, u16 devid);
-
-/**
- * amd_firmware_hid() - the entry for a device of the ACPI namespace
- * @fw: the table
- * @adev: the device
- * @ivhd: receives the unit's block
- *
- * Return: the entry or NULL.
- * Context: may sleep. 5.2.2.6.
- */
-const struct amd_hid *amd_firmware_hid(const struct amd_firmware *fw,
-				       struct acpi_device *adev, struct amd_ivhd **ivhd);
 
 /*
  * The KUnit module refuses more tables than a log can hold, and wants to hear

@@ -23,6 +23,7 @@
 
 #include "compat.h"
 
+#include <linux/idr.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -55,8 +56,6 @@ struct omni_domain;
  * @release: free what @probe made; no entry of the device is left by then
  * @domain_alloc: a paging domain that suits the device
  * @compatible: may @domain be attached on the device's unit as it is?
- * @tag_get: a hardware tag (domain id) for a domain new on a unit
- * @tag_put: give it back, after its translations are flushed
  * @attach: make the device's entries point to the domain, @tag being the
  *	domain's on this unit, NULL domain for the blocked state and
  *	&omni_identity for identity; only a failed invalidation makes it fail,
@@ -76,8 +75,6 @@ struct omni_wing {
 	void (*release)(struct omni_device *od);
 	struct omni_domain *(*domain_alloc)(struct omni_device *od);
 	bool (*compatible)(struct omni_domain *domain, struct omni_unit *unit);
-	int (*tag_get)(struct omni_unit *unit);
-	void (*tag_put)(struct omni_unit *unit, u32 tag);
 	int (*attach)(struct omni_device *od, struct omni_domain *domain, u32 tag);
 	void (*resv_regions)(struct omni_device *od, struct list_head *head);
 	bool (*capable)(struct omni_device *od, enum iommu_cap cap);
@@ -95,6 +92,10 @@ struct omni_wing {
  * @in_sysfs: iommu_device_sysfs_add() has succeeded
  * @registered: iommu_device_register() has succeeded
  * @broken: an invalidation never completed: tables are leaked from here on
+ * @tags: hardware tags (domain ids) in use
+ * @tag_first: lowest tag that a domain may have
+ * @tag_last: highest one
+ * @nr_tags: how many are in use
  * @counts: commands issued, in the ledger
  */
 struct omni_unit {
@@ -106,6 +107,10 @@ struct omni_unit {
 	bool in_sysfs;
 	bool registered;
 	bool broken;
+	struct ida tags;
+	u32 tag_first;
+	u32 tag_last;
+	atomic_t nr_tags;
 	struct omni_unit_counts counts;
 };
 
@@ -305,6 +310,105 @@ void omni_find_device(struct omni_unit *unit, u32 rid,
  */
 bool omni_rid_shared(struct omni_device *od, u32 rid);
 
+/* units.c: what every wing does with its units */
+
+/**
+ * struct omni_fault - a refused access, decoded
+ * @segment: PCI segment of who made it
+ * @rid: who made it
+ * @iova: page of the access
+ * @read: it was a read
+ * @reason: the unit's code
+ * @why: that in words, or NULL
+ */
+struct omni_fault {
+	u16 segment;
+	u16 rid;
+	u64 iova;
+	bool read;
+	u8 reason;
+	const char *why;
+};
+
+/**
+ * omni_fault_report() - say it, count it, tell the domain's fault handler
+ * @unit: the unit that refused it
+ * @fault: the access
+ *
+ * Context: may sleep.
+ */
+void omni_fault_report(struct omni_unit *unit, const struct omni_fault *fault);
+
+/**
+ * omni_for_each_rid() - call a function for every requester there is
+ * @find: the unit of a PCI device, or NULL
+ * @fn: called with the unit and each of the device's requester IDs
+ *
+ * For identity before translation comes on. Devices that come later are
+ * blocked until the kernel has attached a domain (S4).
+ *
+ * Return: 0, -ENOMEM or the first error of @fn.
+ * Context: may sleep.
+ */
+int omni_for_each_rid(struct omni_unit *(*find)(struct pci_dev *pdev),
+		      int (*fn)(struct omni_unit *unit, u32 rid));
+
+/**
+ * omni_tags_init() - begin to give hardware tags to domains
+ * @unit: the unit; the wing ends it with ida_destroy()
+ * @first: lowest tag for a domain, those below being the wing's own
+ * @nr: tags the unit has
+ *
+ * Context: any.
+ */
+void omni_tags_init(struct omni_unit *unit, u32 first, u32 nr);
+
+/**
+ * omni_tag_get() - a hardware tag for a domain new on a unit
+ * @unit: the unit
+ *
+ * Return: the tag, -ENOSPC or -ENOMEM.
+ * Context: may sleep.
+ */
+int omni_tag_get(struct omni_unit *unit);
+
+/**
+ * omni_tag_put() - give a tag back, after its translations are flushed
+ * @unit: the unit
+ * @tag: the tag
+ *
+ * Context: any.
+ */
+void omni_tag_put(struct omni_unit *unit, u32 tag);
+
+/**
+ * omni_add_region() - append a reserved region
+ * @head: the list that get_resv_regions fills
+ * @first: first byte
+ * @last: last byte
+ * @prot: ``IOMMU_READ`` and ``IOMMU_WRITE``
+ * @type: what it is reserved for
+ *
+ * Context: may sleep.
+ */
+void omni_add_region(struct list_head *head, u64 first, u64 last, int prot,
+		     enum iommu_resv_type type);
+
+/**
+ * omni_add_direct() - append memory that a device uses behind the kernel's back
+ * @dev: the device
+ * @head: the list that get_resv_regions fills
+ * @first: first byte
+ * @last: last byte
+ * @prot: ``IOMMU_READ`` and ``IOMMU_WRITE``
+ *
+ * Graphics and USB devices are let go of it, as the kernel does.
+ *
+ * Context: may sleep.
+ */
+void omni_add_direct(const struct device *dev, struct list_head *head, u64 first, u64 last,
+		     int prot);
+
 /* pci.c: what every wing needs to know of a PCI requester */
 
 /**
@@ -353,6 +457,22 @@ void omni_acs_restore_all(void);
  * Context: may sleep.
  */
 void omni_acs_forget(struct pci_dev *pdev);
+
+/**
+ * omni_ats_on() - switch a device's TLB on, its entries allowing it already
+ * @od: a device whose device TLB may be used
+ *
+ * Context: may sleep.
+ */
+void omni_ats_on(struct omni_device *od);
+
+/**
+ * omni_ats_off() - switch it off, before its entries forbid it
+ * @od: the device
+ *
+ * Context: may sleep.
+ */
+void omni_ats_off(struct omni_device *od);
 
 /**
  * omni_ats_depth() - device TLB invalidations a device accepts at once

@@ -11,6 +11,9 @@
  *
  *	u64 PT_NAME_bits(int prot)	permission bits of a leaf, 0 to refuse
  *	PT_INVALIDATE(domain, inv)	carry a request out: 0 or an error
+ *	PT_FOLLOW(domain)		for a format that grows: make what
+ *					points to the root point to the root
+ *					there is now: 0 or an error
  *
  * No step of a map or an unmap invalidates anything; the ends of operations
  * do, after flush.c has decided what (F1).
@@ -18,6 +21,10 @@
 #define PT_CAT_(a, b)	a##_##b
 #define PT_CAT(a, b)	PT_CAT_(a, b)
 #define PT_FN(x)	PT_CAT(PT_NAME, x)
+
+#ifndef PT_FOLLOW
+#define PT_FOLLOW(domain)	0
+#endif
 
 /* The negative control of the tests; see Kbuild. */
 #ifdef OMNI_TEST_SKIP_UNMAP_FLUSH
@@ -70,11 +77,13 @@ static void PT_FN(iotlb_sync)(struct iommu_domain *iommu,
 			      struct iommu_iotlb_gather *gather)
 {
 	struct omni_domain *domain = to_omni_domain(iommu);
+	int ret, err = PT_FOLLOW(domain);
 	struct omni_inv inv;
-	int err = 0;
 
-	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH)
-		err = PT_INVALIDATE(domain, &inv);
+	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH) {
+		ret = PT_INVALIDATE(domain, &inv);
+		err = err ?: ret;
+	}
 	omni_tables_done(domain, &gather->freelist, err);
 }
 
@@ -82,12 +91,14 @@ static int PT_FN(iotlb_sync_map)(struct iommu_domain *iommu, unsigned long iova,
 				 size_t size)
 {
 	struct omni_domain *domain = to_omni_domain(iommu);
+	int ret, err = PT_FOLLOW(domain);
 	struct omni_inv inv;
 	LIST_HEAD(tables);
-	int err = 0;
 
-	if (omni_plan_sync_map(domain, iova, size, &inv, &tables))
-		err = PT_INVALIDATE(domain, &inv);
+	if (omni_plan_sync_map(domain, iova, size, &inv, &tables)) {
+		ret = PT_INVALIDATE(domain, &inv);
+		err = err ?: ret;
+	}
 	if (err || !list_empty(&tables))
 		omni_tables_done(domain, &tables, err);
 	return err;
@@ -96,12 +107,14 @@ static int PT_FN(iotlb_sync_map)(struct iommu_domain *iommu, unsigned long iova,
 static void PT_FN(flush_iotlb_all)(struct iommu_domain *iommu)
 {
 	struct omni_domain *domain = to_omni_domain(iommu);
+	int ret, err = PT_FOLLOW(domain);
 	struct omni_inv inv;
 	LIST_HEAD(tables);
-	int err = 0;
 
-	if (omni_plan_flush_all(domain, &inv, &tables))
-		err = PT_INVALIDATE(domain, &inv);
+	if (omni_plan_flush_all(domain, &inv, &tables)) {
+		ret = PT_INVALIDATE(domain, &inv);
+		err = err ?: ret;
+	}
 	omni_tables_done(domain, &tables, err);
 }
 
@@ -114,3 +127,4 @@ static phys_addr_t PT_FN(domain_iova_to_phys)(struct iommu_domain *iommu, dma_ad
 #undef PT_CAT
 #undef PT_FN
 #undef PT_SKIP_UNMAP_FLUSH
+#undef PT_FOLLOW

@@ -186,7 +186,7 @@ static void memory_attach(struct kunit *test)
 	struct vtd_model *m = memory_model(test);
 	struct omni_device *od = vtd_model_device(test, m, MEMORY_RID, 0);
 	struct omni_domain *first = memory_domain(test, m), *second = memory_domain(test, m);
-	int tags = atomic_read(&m->unit->nr_tags);
+	int tags = atomic_read(&m->unit->core.nr_tags);
 	struct inject i;
 	unsigned int n;
 	u64 pa;
@@ -202,7 +202,7 @@ static void memory_attach(struct kunit *test)
 		ret = omni_test_attach(od, first);
 		inject_judge(test, &i, ret);
 		if (ret) {
-			KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags);
+			KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags);
 			KUNIT_EXPECT_NE(test, 0,
 					vtd_model_access(m, MEMORY_RID, SZ_1M, false, &pa));
 			continue;
@@ -210,7 +210,7 @@ static void memory_attach(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, vtd_model_access(m, MEMORY_RID, SZ_1M, false, &pa));
 		KUNIT_EXPECT_EQ(test, pa, SZ_16M);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));
-		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags);
+		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags);
 	}
 
 	KUNIT_ASSERT_EQ(test, 0, omni_test_attach(od, first));
@@ -227,7 +227,7 @@ static void memory_attach(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, pa, SZ_32M);
 			KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, first));
 		}
-		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags + 1);
+		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags + 1);
 	}
 
 	/* Leaving can't fail. */
@@ -235,7 +235,7 @@ static void memory_attach(struct kunit *test)
 		inject(n);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, n % 2 ? NULL : &omni_identity));
 		inject_end();
-		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags);
+		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, first));
 	}
 	KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));

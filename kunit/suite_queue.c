@@ -81,8 +81,8 @@ static void queue_round(struct queue_user *user)
 {
 	struct vtd_unit *unit = user->m->unit;
 	unsigned int page = omni_below(&user->rnd, 512), i, n = 0;
-	unsigned int nr = 1 + omni_below(&user->rnd, VTD_SUBMIT_MAX - 1);
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
+	unsigned int nr = 1 + omni_below(&user->rnd, OMNI_SUBMIT_MAX - 1);
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
 	u16 did = queue_did(user);
 	int ret;
 
@@ -148,13 +148,13 @@ static void wraps_for_many_laps(struct kunit *test)
 static void wraps_at_every_place(struct kunit *test)
 {
 	struct vtd_model *m = vtd_model_create(test, &(struct vtd_model_config) { });
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
 	unsigned int i, nr;
 	u64 before;
 
-	for (i = 0; i < VTD_SUBMIT_MAX; i++)
+	for (i = 0; i < OMNI_SUBMIT_MAX; i++)
 		descs[i] = vtd_desc_iotlb(m->unit, VTD_G_DOMAIN, 2, 0);
-	for (nr = 1; nr <= VTD_SUBMIT_MAX; nr++) {
+	for (nr = 1; nr <= OMNI_SUBMIT_MAX; nr++) {
 		before = vtd_model_done(m, VTD_MODEL_DOMAIN);
 		for (i = 0; i < VTD_QUEUE_SIZE / nr + 2; i++)
 			KUNIT_ASSERT_EQ(test, vtd_submit_wait(m->unit, descs, nr), 0);
@@ -166,22 +166,22 @@ static void wraps_at_every_place(struct kunit *test)
 static void a_full_ring_waits_for_room(struct kunit *test)
 {
 	struct vtd_model *m = vtd_model_create(test, &(struct vtd_model_config) { });
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
-	struct vtd_ticket tickets[12];
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
+	struct omni_ticket tickets[12];
 	unsigned int i;
 	u64 before;
 
-	for (i = 0; i < VTD_SUBMIT_MAX; i++)
+	for (i = 0; i < OMNI_SUBMIT_MAX; i++)
 		descs[i] = vtd_desc_iotlb(m->unit, VTD_G_DOMAIN, 2, 0);
 	before = vtd_model_done(m, VTD_MODEL_DOMAIN);
 	vtd_model_delay(m, 5);
 	for (i = 0; i < ARRAY_SIZE(tickets); i++)
-		vtd_submit(m->unit, descs, VTD_SUBMIT_MAX, &tickets[i]);
+		vtd_submit(m->unit, descs, OMNI_SUBMIT_MAX, &tickets[i]);
 	vtd_model_delay(m, 0);
 	for (i = 0; i < ARRAY_SIZE(tickets); i++)
 		KUNIT_EXPECT_EQ(test, vtd_wait(m->unit, &tickets[i]), 0);
 	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DOMAIN) - before,
-			ARRAY_SIZE(tickets) * VTD_SUBMIT_MAX);
+			ARRAY_SIZE(tickets) * OMNI_SUBMIT_MAX);
 	KUNIT_EXPECT_FALSE(test, m->unit->core.broken);
 }
 
@@ -285,7 +285,7 @@ static void an_error_somebody_else_cleared_is_not_missed(struct kunit *test)
 	struct vtd_unit *unit = m->unit;
 	struct vtd_desc mine[2], other;
 	struct queue_user user;
-	struct vtd_ticket ticket;
+	struct omni_ticket ticket;
 	unsigned int i, errors;
 
 	queue_user_init(test, &user, m, 0, 4);
@@ -412,8 +412,8 @@ static void s2_a_missed_deadline_breaks_the_unit_and_frees_nothing(struct kunit 
 		if (!IS_ERR(tasks[i]))
 			kthread_stop(tasks[i]);
 	}
-	KUNIT_EXPECT_GE(test, queue_ms_since(start), VTD_DEADLINE_MS);
-	KUNIT_EXPECT_LT(test, queue_ms_since(start), 4 * VTD_DEADLINE_MS);
+	KUNIT_EXPECT_GE(test, queue_ms_since(start), OMNI_DEADLINE_MS);
+	KUNIT_EXPECT_LT(test, queue_ms_since(start), 4 * OMNI_DEADLINE_MS);
 
 	/* One message, one broken unit, no page freed. */
 	KUNIT_EXPECT_EQ(test, m->unit->core.counts.timeouts, 1);
@@ -431,7 +431,7 @@ static void s2_a_missed_deadline_breaks_the_unit_and_frees_nothing(struct kunit 
 						&gather);
 	users[1].domain->iommu.ops->flush_iotlb_all(&users[1].domain->iommu);
 	KUNIT_EXPECT_EQ(test, omni_test_unmap(users[2].domain, SZ_1G, SZ_4K), SZ_4K);
-	KUNIT_EXPECT_LT(test, queue_ms_since(start), VTD_DEADLINE_MS / 2);
+	KUNIT_EXPECT_LT(test, queue_ms_since(start), OMNI_DEADLINE_MS / 2);
 	KUNIT_EXPECT_EQ(test, m->unit->core.counts.timeouts, 1);
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
 
@@ -533,7 +533,7 @@ static void queue_stall(void *arg)
 	/* Not the first look at the unit, but one with the clock running. */
 	if (m->iqt == stall->tail || ++stall->looks != 6)
 		return;
-	while (ktime_ms_delta(ktime_get(), start) < VTD_DEADLINE_MS + 200)
+	while (ktime_ms_delta(ktime_get(), start) < OMNI_DEADLINE_MS + 200)
 		cpu_relax();
 	vtd_model_hang(m, false);
 	while (vtd_read64(m->unit, VTD_IQH) != vtd_read64(m->unit, VTD_IQT))
@@ -561,24 +561,24 @@ static void a_stalled_processor_breaks_no_unit(struct kunit *test)
 static void a_full_ring_meets_its_deadline(struct kunit *test)
 {
 	struct vtd_model *m = vtd_model_create(test, &(struct vtd_model_config) { });
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
-	struct vtd_ticket ticket;
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
+	struct omni_ticket ticket;
 	unsigned int i;
 	ktime_t start = ktime_get();
 
-	for (i = 0; i < VTD_SUBMIT_MAX; i++)
+	for (i = 0; i < OMNI_SUBMIT_MAX; i++)
 		descs[i] = vtd_desc_iotlb(m->unit, VTD_G_DOMAIN, 2, 0);
 	vtd_model_hang(m, true);
 	for (i = 0; i < 7; i++) {
-		vtd_submit(m->unit, descs, VTD_SUBMIT_MAX, &ticket);
+		vtd_submit(m->unit, descs, OMNI_SUBMIT_MAX, &ticket);
 		KUNIT_EXPECT_FALSE(test, ticket.done);
 	}
-	vtd_submit(m->unit, descs, VTD_SUBMIT_MAX, &ticket);
+	vtd_submit(m->unit, descs, OMNI_SUBMIT_MAX, &ticket);
 	KUNIT_EXPECT_EQ(test, vtd_wait(m->unit, &ticket), -ETIMEDOUT);
 	KUNIT_EXPECT_TRUE(test, m->unit->core.broken);
 	vtd_submit(m->unit, descs, 1, &ticket);
 	KUNIT_EXPECT_EQ(test, vtd_wait(m->unit, &ticket), -EIO);
-	KUNIT_EXPECT_LT(test, queue_ms_since(start), 3 * VTD_DEADLINE_MS);
+	KUNIT_EXPECT_LT(test, queue_ms_since(start), 3 * OMNI_DEADLINE_MS);
 	KUNIT_EXPECT_EQ(test, m->unit->core.counts.timeouts, 1);
 	vtd_model_hang(m, false);
 }

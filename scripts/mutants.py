@@ -34,6 +34,8 @@ SUITES = {
     "iommu_core.c": ["omni_units", "omni_queue", "omni_entries", "omni_race", "omni_memory"],
     "vtd/queue.c": ["omni_queue", "omni_race"],
     "vtd/invalidate.c": ["omni_flush", "omni_units", "omni_race"],
+    "include/queue.h": ["omni_flush", "omni_units", "omni_race"],
+    "units.c": ["omni_queue", "omni_units", "omni_memory"],
     "vtd/tables.c": ["omni_entries", "omni_queue", "omni_race"],
     "vtd/domain.c": ["omni_units", "omni_flush"],
 }
@@ -176,8 +178,8 @@ MUTANTS = [
      """		vtd_queue_die(unit, "an invalidation");
 		ticket = ticket;
 		return 1;"""),
-    ("queue/never-broken", "vtd/queue.c",
-     "	unit->core.broken = true;\n", ""),
+    ("queue/never-broken", "units.c",
+     "	unit->broken = true;\n", ""),
     ("queue/iotlb-error-stays", "vtd/queue.c",
      "		vtd_write32(unit, VTD_FSTS, VTD_FSTS_ITE);\n", ""),
 
@@ -194,10 +196,11 @@ MUTANTS = [
      "	page = inv->first & ~(BIT_ULL(am) - 1);", "	page = inv->first;"),
     ("lower/device-tlb-size", "vtd/invalidate.c",
      "	unsigned int lg2 = fls64(inv->first ^ inv->last);", "	unsigned int lg2 = 0;"),
-    ("lower/first-unit-only", "vtd/invalidate.c",
-     "min(reach->nr_units - i, VTD_FANOUT),", "1,"),
-    ("lower/no-wait", "vtd/invalidate.c",
-     "		ret = vtd_wait(unit, &tickets[i]);\n		for", "		ret = 0;\n		for"),
+    ("lower/first-unit-only", "include/queue.h",
+     "min(reach->nr_units - first, OMNI_FANOUT);", "1;"),
+    ("lower/no-wait", "include/queue.h",
+     "			ret = wait(ru->unit, &tickets[i]);\n			for",
+     "			ret = 0;\n			for"),
 
     # Entries
     ("entry/old-domain-not-flushed", "vtd/tables.c",
@@ -227,7 +230,7 @@ MUTANTS = [
      "	*tag = new->units[at].tag;\n	omni_reach_publish(domain, new);",
      "	*tag = new->units[at].tag;\n	new->nr_units = old->nr_units;\n	omni_reach_publish(domain, new);",),
     ("reach/tag-not-given-back", "iommu_core.c",
-     "		gone.unit->wing->tag_put(gone.unit, gone.tag);", "		gone.tag = 0;"),
+     "		omni_tag_put(gone.unit, gone.tag);", "		gone.tag = 0;"),
     ("reach/tag-reused-after-failure", "iommu_core.c",
      "	if (gone.unit && !err)", "	if (gone.unit)"),
     ("domain/coherency-ignored", "vtd/domain.c",

@@ -41,44 +41,6 @@ static const char * const vtd_reasons[] = {
 	[0x0e] = "the address is in the interrupt range",
 };
 
-/**
- * struct vtd_fault - one fault record, decoded
- * @unit: who recorded it
- * @rid: who made the access
- * @iova: page of the access
- * @read: it was a read
- * @reason: VT-d's code
- */
-struct vtd_fault {
-	struct vtd_unit *unit;
-	u16 rid;
-	u64 iova;
-	bool read;
-	u8 reason;
-};
-
-static void vtd_fault_report(struct omni_device *od, void *arg)
-{
-	const struct vtd_fault *f = arg;
-	const char *why = NULL;
-
-	if (f->reason < ARRAY_SIZE(vtd_reasons))
-		why = vtd_reasons[f->reason];
-	pr_err_ratelimited("%s: DMA %s by %04x:%02x:%02x.%x %s %#llx refused: %s (reason 0x%02x)\n",
-			   f->unit->core.name, f->read ? "read" : "write",
-			   f->unit->drhd->segment, PCI_BUS_NUM(f->rid),
-			   PCI_SLOT(f->rid), PCI_FUNC(f->rid),
-			   f->read ? "from" : "to", f->iova,
-			   why ?: "reason not known", f->reason);
-	if (!od)
-		return;
-	spin_lock_irq(&od->lock);
-	if (od->domain)
-		report_iommu_fault(&od->domain->iommu, od->dev, f->iova,
-				   f->read ? IOMMU_FAULT_READ : IOMMU_FAULT_WRITE);
-	spin_unlock_irq(&od->lock);
-}
-
 /* Report and clear every pending record. */
 static void vtd_faults_read(struct vtd_unit *unit)
 {
@@ -93,20 +55,21 @@ static void vtd_faults_read(struct vtd_unit *unit)
 	for (left = records; fsts & VTD_FSTS_PPF && left; left--, i++) {
 		unsigned int reg = base + i % records * 16;
 		u64 hi = vtd_read64(unit, reg + 8);
-		struct vtd_fault f;
+		struct omni_fault f;
 
 		if (!(hi & VTD_FRCD_HI_F))
 			break;
-		f = (struct vtd_fault) {
-			.unit = unit,
+		f = (struct omni_fault) {
+			.segment = unit->drhd->segment,
 			.rid = FIELD_GET(VTD_FRCD_HI_SID, hi),
 			.iova = vtd_read64(unit, reg) & VTD_FRCD_LO_FI,
 			.read = hi & VTD_FRCD_HI_T1,
 			.reason = FIELD_GET(VTD_FRCD_HI_FR, hi),
 		};
+		if (f.reason < ARRAY_SIZE(vtd_reasons))
+			f.why = vtd_reasons[f.reason];
 		vtd_write32(unit, reg + 12, VTD_FRCD_F);
-		unit->core.counts.faults++;
-		omni_find_device(&unit->core, f.rid, vtd_fault_report, &f);
+		omni_fault_report(&unit->core, &f);
 	}
 	if (fsts & VTD_FSTS_PFO) {
 		vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO);

@@ -11,9 +11,6 @@
  */
 #include "vtd.h"
 
-/* Units that are submitted to before any of them is waited for (F4). */
-#define VTD_FANOUT	8
-
 static struct vtd_desc vtd_lower(const struct vtd_unit *unit, u16 did,
 				 const struct omni_inv *inv)
 {
@@ -47,10 +44,10 @@ static struct vtd_desc vtd_lower_device_tlb(const struct omni_device *od,
 static void vtd_invalidate_submit(const struct omni_reach *reach,
 				  const struct omni_reach_unit *ru,
 				  const struct omni_inv *inv,
-				  struct vtd_ticket *ticket)
+				  struct omni_ticket *ticket)
 {
 	struct vtd_unit *unit = to_vtd_unit(ru->unit);
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
 	unsigned int i, n = 0, parts = 0, errors = 0;
 
 	if (inv->scope == OMNI_INV_WRITE_BUFFER) {
@@ -64,7 +61,7 @@ static void vtd_invalidate_submit(const struct omni_reach *reach,
 
 		if (od->unit != ru->unit || !READ_ONCE(od->ats) || omni_device_gone(od))
 			continue;
-		if (n == VTD_SUBMIT_MAX) {
+		if (n == OMNI_SUBMIT_MAX) {
 			/* The last wait covers all that went before. */
 			vtd_submit(unit, descs, n, ticket);
 			if (!parts++)
@@ -78,44 +75,12 @@ static void vtd_invalidate_submit(const struct omni_reach *reach,
 		ticket->errors = errors;
 }
 
-static int vtd_invalidate_some(const struct omni_reach *reach, unsigned int first,
-			       unsigned int nr, const struct omni_inv *inv)
+static int vtd_invalidate_wait(struct omni_unit *unit, const struct omni_ticket *ticket)
 {
-	struct vtd_ticket tickets[VTD_FANOUT];
-	unsigned int i, tries;
-	int ret, err = 0;
-
-	for (i = 0; i < nr; i++)
-		vtd_invalidate_submit(reach, &reach->units[first + i], inv, &tickets[i]);
-	for (i = 0; i < nr; i++) {
-		struct vtd_unit *unit = to_vtd_unit(reach->units[first + i].unit);
-
-		ret = vtd_wait(unit, &tickets[i]);
-		for (tries = 0; ret == -EAGAIN && tries < VTD_RETRIES; tries++) {
-			vtd_invalidate_submit(reach, &reach->units[first + i], inv,
-					      &tickets[i]);
-			ret = vtd_wait(unit, &tickets[i]);
-		}
-		if (ret == -EAGAIN)
-			ret = vtd_give_up(unit);
-		err = err ?: ret;
-	}
-	return err;
+	return vtd_wait(to_vtd_unit(unit), ticket);
 }
 
 int vtd_invalidate(struct omni_domain *domain, const struct omni_inv *inv)
 {
-	const struct omni_reach *reach;
-	unsigned int i;
-	int ret, err = 0;
-
-	rcu_read_lock();
-	reach = rcu_dereference(domain->reach);
-	for (i = 0; i < reach->nr_units; i += VTD_FANOUT) {
-		ret = vtd_invalidate_some(reach, i, min(reach->nr_units - i, VTD_FANOUT),
-					  inv);
-		err = err ?: ret;
-	}
-	rcu_read_unlock();
-	return err;
+	return omni_fanout(domain, inv, vtd_invalidate_submit, vtd_invalidate_wait);
 }

@@ -20,7 +20,6 @@
 
 #include <linux/delay.h>
 #include <linux/iopoll.h>
-#include <linux/timekeeping.h>
 
 static u32 vtd_lap(u64 pos)
 {
@@ -105,25 +104,12 @@ static void vtd_count(struct vtd_unit *unit, const struct vtd_desc *desc)
 	}
 }
 
-/* Is the time over that began at *@start? Starts the clock on the first call. */
-static bool vtd_expired(u64 *start)
-{
-	u64 now = ktime_get_mono_fast_ns();
-
-	if (!*start)
-		*start = now;
-	return now - *start > VTD_DEADLINE_MS * NSEC_PER_MSEC;
-}
-
 static void vtd_queue_die(struct vtd_unit *unit, const char *what)
 {
 	if (unit->queue.dead)
 		return;
 	unit->queue.dead = true;
-	unit->core.broken = true;
-	unit->core.counts.timeouts++;
-	pr_err("%s: %s was not completed within %u ms: the unit counts as broken, memory it may still use is leaked on purpose; stop the devices behind it and reboot\n",
-	       unit->core.name, what, VTD_DEADLINE_MS);
+	omni_unit_break(&unit->core, what);
 }
 
 static void vtd_device_error(const struct vtd_unit *unit, u16 rid, const char *what)
@@ -192,7 +178,7 @@ static int vtd_queue_room(struct vtd_unit *unit, unsigned int nr)
 			return -ETIMEDOUT;
 		}
 		vtd_queue_recover(unit);
-		expired = vtd_expired(&start);
+		expired = omni_expired(&start);
 		cpu_relax();
 	}
 	return 0;
@@ -209,7 +195,7 @@ static int vtd_register_context(struct vtd_unit *unit, u64 lo)
 		    FIELD_PREP(VTD_CCMD_SID, FIELD_GET(VTD_CONTEXT_SID, lo)) |
 		    FIELD_PREP(VTD_CCMD_DID, FIELD_GET(VTD_DESC_DID, lo)));
 	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_CCMD_ICC), 1,
-					VTD_DEADLINE_US, false, unit, VTD_CCMD);
+					OMNI_DEADLINE_US, false, unit, VTD_CCMD);
 }
 
 /* 10.4.8: the registers' form of an IOTLB invalidation. */
@@ -227,7 +213,7 @@ static int vtd_register_iotlb(struct vtd_unit *unit, u64 lo, u64 hi)
 		FIELD_PREP(VTD_IOTLB_REG_DR, FIELD_GET(VTD_IOTLB_DR, lo));
 	vtd_write64(unit, regs + VTD_IOTLB_REG, value);
 	return read_poll_timeout_atomic(vtd_read64, value, !(value & VTD_IOTLB_REG_IVT), 1,
-					VTD_DEADLINE_US, false, unit, regs + VTD_IOTLB_REG);
+					OMNI_DEADLINE_US, false, unit, regs + VTD_IOTLB_REG);
 }
 
 /* Lock held. Waits are no-ops here: each command completes before the next. */
@@ -258,7 +244,7 @@ static int vtd_register_commands(struct vtd_unit *unit,
 }
 
 void vtd_submit(struct vtd_unit *unit, const struct vtd_desc *descs,
-		unsigned int nr, struct vtd_ticket *ticket)
+		unsigned int nr, struct omni_ticket *ticket)
 {
 	struct vtd_queue *q = &unit->queue;
 	unsigned long flags;
@@ -303,7 +289,7 @@ static bool vtd_completed(const struct vtd_queue *q, u64 pos)
 }
 
 /* The slow side of a wait: look for errors and at the clock. */
-static int vtd_wait_check(struct vtd_unit *unit, const struct vtd_ticket *ticket,
+static int vtd_wait_check(struct vtd_unit *unit, const struct omni_ticket *ticket,
 			  u64 *start)
 {
 	struct vtd_queue *q = &unit->queue;
@@ -316,7 +302,7 @@ static int vtd_wait_check(struct vtd_unit *unit, const struct vtd_ticket *ticket
 		ret = -EAGAIN;
 	} else if (q->dead) {
 		ret = -EIO;
-	} else if (vtd_expired(start) && !vtd_completed(q, ticket->pos)) {
+	} else if (omni_expired(start) && !vtd_completed(q, ticket->pos)) {
 		/* Looked at after the clock: a stalled processor is no deadline missed. */
 		vtd_queue_die(unit, "an invalidation");
 		ret = -ETIMEDOUT;
@@ -325,7 +311,7 @@ static int vtd_wait_check(struct vtd_unit *unit, const struct vtd_ticket *ticket
 	return ret;
 }
 
-int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket)
+int vtd_wait(struct vtd_unit *unit, const struct omni_ticket *ticket)
 {
 	struct vtd_queue *q = &unit->queue;
 	unsigned int spins = 0;
@@ -348,26 +334,19 @@ int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket)
 	return READ_ONCE(q->errors) == ticket->errors ? 0 : -EAGAIN;
 }
 
-int vtd_give_up(const struct vtd_unit *unit)
-{
-	pr_err_ratelimited("%s: an invalidation failed %d times and was given up\n",
-			   unit->core.name, VTD_RETRIES + 1);
-	return -EIO;
-}
-
 int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
 		    unsigned int nr)
 {
-	struct vtd_ticket ticket;
+	struct omni_ticket ticket;
 	int i, ret = -EIO;
 
-	for (i = 0; i <= VTD_RETRIES; i++) {
+	for (i = 0; i <= OMNI_RETRIES; i++) {
 		vtd_submit(unit, descs, nr, &ticket);
 		ret = vtd_wait(unit, &ticket);
 		if (ret != -EAGAIN)
 			return ret;
 	}
-	return vtd_give_up(unit);
+	return omni_give_up(&unit->core);
 }
 
 int vtd_queue_create(struct vtd_unit *unit)
@@ -421,7 +400,7 @@ void vtd_queue_off(struct vtd_unit *unit)
 	if (!q->on)
 		return;
 	tail = vtd_read64(unit, VTD_IQT);
-	if (read_poll_timeout(vtd_read64, head, head == tail, 0, VTD_DEADLINE_US, false,
+	if (read_poll_timeout(vtd_read64, head, head == tail, 0, OMNI_DEADLINE_US, false,
 			      unit, VTD_IQH))
 		vtd_queue_die(unit, "the invalidation queue's content");
 	vtd_unit_command(unit, VTD_G_QIE, false);

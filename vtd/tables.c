@@ -11,11 +11,7 @@
  */
 #include "vtd.h"
 
-#include <linux/pci-ats.h>
 #include <linux/slab.h>
-
-/* Entries that one batch of commands can follow. */
-#define VTD_ATTACH_BATCH	8
 
 static union vtd_context *vtd_context_at(struct vtd_unit *unit, u16 rid)
 {
@@ -151,9 +147,9 @@ static int vtd_flush_changes(struct omni_device *od, struct vtd_change *changes,
 {
 	struct vtd_unit *unit = to_vtd_unit(od->unit);
 	bool cached = unit->cap & VTD_CAP_CM;
-	struct vtd_desc descs[2 * VTD_ATTACH_BATCH + 2];
+	struct vtd_desc descs[2 * OMNI_ATTACH_BATCH + 2];
 	unsigned int i, j, n = 0;
-	bool dids[2 * VTD_ATTACH_BATCH] = { };
+	bool dids[2 * OMNI_ATTACH_BATCH] = { };
 
 	for (i = 0; i < nr; i++) {
 		bool present = vtd_context_present(changes[i].old);
@@ -213,7 +209,7 @@ static void vtd_revert(struct omni_device *od, struct vtd_change *changes,
 	unsigned int i, k, n;
 
 	for (i = 0; i < nr; i += n) {
-		n = min(nr - i, VTD_ATTACH_BATCH);
+		n = min(nr - i, OMNI_ATTACH_BATCH);
 		for (k = i; k < i + n; k++)
 			changes[k].old = vtd_context_swap(unit, changes[k].rid,
 							  changes[k].old);
@@ -225,7 +221,7 @@ static int vtd_write_entries(struct omni_device *od, union vtd_context new,
 			     bool revert)
 {
 	struct vtd_unit *unit = to_vtd_unit(od->unit);
-	struct vtd_change few[VTD_ATTACH_BATCH], *changes = few;
+	struct vtd_change few[OMNI_ATTACH_BATCH], *changes = few;
 	unsigned int i, n, changed = 0;
 	int ret, err = 0;
 
@@ -236,7 +232,7 @@ static int vtd_write_entries(struct omni_device *od, union vtd_context new,
 
 	mutex_lock(&unit->tables_lock);
 	for (i = 0; i < od->nr_rids && !(err && revert); i += n) {
-		n = min(od->nr_rids - i, VTD_ATTACH_BATCH);
+		n = min(od->nr_rids - i, OMNI_ATTACH_BATCH);
 		ret = vtd_write_batch(od, &od->rids[i], n, new, &changes[changed], &changed);
 		err = err ?: ret;
 	}
@@ -263,27 +259,13 @@ int vtd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag)
 		new = vtd_context_identity(unit);
 
 	/* Translation requests are refused by every other kind of entry. */
-	if (od->ats && !ats) {
-		pci_disable_ats(to_pci_dev(od->dev));
-		WRITE_ONCE(od->ats, false);
-	}
+	if (!ats)
+		omni_ats_off(od);
 	ret = vtd_write_entries(od, new, paging);
 	if (ret)
 		return ret;
 
-	if (ats && !od->ats) {
-		/*
-		 * First the promise to invalidate, then the device TLB: an
-		 * unmap in between costs a needless command, not a stale entry.
-		 */
-		WRITE_ONCE(od->ats, true);
-		/* An unmap that misses the promise has cleared its entry by now. */
-		smp_mb();
-		ret = pci_enable_ats(to_pci_dev(od->dev), VTD_PAGE_LG2);
-		if (ret) {
-			WRITE_ONCE(od->ats, false);
-			dev_warn(od->dev, "omniommu: its device TLB can't be used (%d)\n", ret);
-		}
-	}
+	if (ats)
+		omni_ats_on(od);
 	return 0;
 }

@@ -50,11 +50,11 @@ int vtd_unit_command(struct vtd_unit *unit, u32 bits, bool set)
 	status = vtd_read32(unit, VTD_GSTS) & VTD_GSTS_KEEP;
 	vtd_write32(unit, VTD_GCMD, set ? status | bits : status & ~bits);
 	ret = read_poll_timeout_atomic(vtd_read32, status, !!(status & bits) == rest, 1,
-				       VTD_DEADLINE_US, false, unit, VTD_GSTS);
+				       OMNI_DEADLINE_US, false, unit, VTD_GSTS);
 	raw_spin_unlock_irqrestore(&unit->gcmd_lock, flags);
 	if (ret)
 		pr_err("%s: global command %08x was not carried out within %u ms\n",
-		       unit->core.name, bits, VTD_DEADLINE_MS);
+		       unit->core.name, bits, OMNI_DEADLINE_MS);
 	return ret;
 }
 
@@ -169,7 +169,7 @@ struct vtd_unit *vtd_unit_create(struct vtd_drhd *drhd)
 	raw_spin_lock_init(&unit->gcmd_lock);
 	mutex_init(&unit->tables_lock);
 	mutex_init(&unit->fault_lock);
-	ida_init(&unit->tags);
+	ida_init(&unit->core.tags);
 
 	ret = vtd_unit_claim(unit);
 	if (ret)
@@ -184,6 +184,8 @@ struct vtd_unit *vtd_unit_create(struct vtd_drhd *drhd)
 		goto err;
 	if (!queue)
 		unit->ecap &= ~(VTD_ECAP_QI | VTD_ECAP_DT);
+	omni_tags_init(&unit->core, VTD_TAG_FIRST,
+		       min(BIT(4 + 2 * FIELD_GET(VTD_CAP_ND, unit->cap)), 65536));
 	unit->rwbf = vtd_needs_rwbf(unit->cap);
 	ret = vtd_unit_alloc(unit);
 	if (ret) {
@@ -211,7 +213,7 @@ static void vtd_protected_memory_off(struct vtd_unit *unit)
 		return;
 	pmen = vtd_read32(unit, VTD_PMEN);
 	vtd_write32(unit, VTD_PMEN, pmen & ~VTD_PMEN_EPM);
-	if (read_poll_timeout(vtd_read32, pmen, !(pmen & VTD_PMEN_PRS), 0, VTD_DEADLINE_US,
+	if (read_poll_timeout(vtd_read32, pmen, !(pmen & VTD_PMEN_PRS), 0, OMNI_DEADLINE_US,
 			      false, unit, VTD_PMEN))
 		pr_warn("%s: protected memory regions stay on\n", unit->core.name);
 }
@@ -274,7 +276,7 @@ void vtd_unit_destroy(struct omni_unit *core)
 		iounmap(unit->regs);
 	if (unit->res)
 		release_mem_region(unit->drhd->base, unit->drhd->size);
-	ida_destroy(&unit->tags);
+	ida_destroy(&unit->core.tags);
 	unit->drhd->unit = NULL;
 	kfree(unit);
 }

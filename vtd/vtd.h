@@ -3,22 +3,15 @@
 #ifndef OMNI_VTD_H
 #define OMNI_VTD_H
 
-#include "../include/omniommu.h"
+#include "../include/queue.h"
 #include "firmware.h"
 #include "regs.h"
 
-#include <linux/idr.h>
 #include <linux/io.h>
 #include <linux/workqueue.h>
 
 #define VTD_QUEUE_LG2		8
 #define VTD_QUEUE_SIZE		BIT(VTD_QUEUE_LG2)
-/* Descriptors one submission may hold, so that it always fits the queue. */
-#define VTD_SUBMIT_MAX		32
-#define VTD_DEADLINE_MS		1000
-/* How often a submission that an error may have dropped is made again. */
-#define VTD_RETRIES		3
-#define VTD_DEADLINE_US		(VTD_DEADLINE_MS * USEC_PER_MSEC)
 
 #define VTD_TAG_IDENTITY	1
 #define VTD_TAG_FIRST		2
@@ -49,20 +42,6 @@ struct vtd_queue {
 };
 
 /**
- * struct vtd_ticket - a submission to wait for
- * @pos: position of its wait descriptor
- * @errors: vtd_queue.errors when it was submitted
- * @err: it was over at once: with this error, or 0 with @done
- * @done: nothing to wait for
- */
-struct vtd_ticket {
-	u64 pos;
-	unsigned int errors;
-	int err;
-	bool done;
-};
-
-/**
  * struct vtd_unit - one remapping unit
  * @core: the core's part
  * @drhd: what the firmware says of it
@@ -75,8 +54,6 @@ struct vtd_ticket {
  * @tables_lock: serialises changes of root and context entries
  * @root: root table
  * @contexts: context table of each bus, or NULL
- * @tags: domain ids in use
- * @nr_tags: how many
  * @identity: identity by tables, where the unit has no pass-through
  * @queue: invalidation
  * @irq: fault interrupt, 0 if faults are polled
@@ -97,8 +74,6 @@ struct vtd_unit {
 	struct mutex tables_lock;	/* see @tables_lock above */
 	struct vtd_root *root;
 	union vtd_context *contexts[256];
-	struct ida tags;
-	atomic_t nr_tags;
 	struct omni_domain *identity;
 	struct vtd_queue queue;
 	unsigned int irq;
@@ -260,7 +235,7 @@ void vtd_queue_off(struct vtd_unit *unit);
  * vtd_submit() - queue commands and one wait behind them
  * @unit: the unit
  * @descs: the commands
- * @nr: how many, 1 to VTD_SUBMIT_MAX
+ * @nr: how many, 1 to OMNI_SUBMIT_MAX
  * @ticket: receives what vtd_wait() needs
  *
  * Without a queue the commands are carried out at once through registers.
@@ -268,7 +243,7 @@ void vtd_queue_off(struct vtd_unit *unit);
  * Context: any. VT-d 6.5.2, 6.5.1 without a queue.
  */
 void vtd_submit(struct vtd_unit *unit, const struct vtd_desc *descs,
-		unsigned int nr, struct vtd_ticket *ticket);
+		unsigned int nr, struct omni_ticket *ticket);
 
 /**
  * vtd_wait() - wait until a submission is complete
@@ -277,30 +252,21 @@ void vtd_submit(struct vtd_unit *unit, const struct vtd_desc *descs,
  *
  * Return: 0; -EAGAIN if an error may have dropped it: submit again;
  * -ETIMEDOUT or -EIO from a unit that does not answer.
- * Context: any; polls for up to VTD_DEADLINE_MS. VT-d 6.5.2.8, 6.5.2.10.
+ * Context: any; polls for up to OMNI_DEADLINE_MS. VT-d 6.5.2.8, 6.5.2.10.
  */
-int vtd_wait(struct vtd_unit *unit, const struct vtd_ticket *ticket);
+int vtd_wait(struct vtd_unit *unit, const struct omni_ticket *ticket);
 
 /**
  * vtd_submit_wait() - both, again and again where errors ask for it
  * @unit: the unit
  * @descs: the commands
- * @nr: how many, 1 to VTD_SUBMIT_MAX
+ * @nr: how many, 1 to OMNI_SUBMIT_MAX
  *
  * Return: 0, -ETIMEDOUT or -EIO.
  * Context: any.
  */
 int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
 		    unsigned int nr);
-
-/**
- * vtd_give_up() - end of the retries: say so
- * @unit: the unit
- *
- * Return: -EIO.
- * Context: any.
- */
-int vtd_give_up(const struct vtd_unit *unit);
 
 static inline struct vtd_desc vtd_desc_context(unsigned int g, u16 did, u16 sid)
 {

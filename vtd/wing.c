@@ -20,10 +20,17 @@ struct vtd_firmware vtd_firmware = {
 
 /* Devices */
 
+static struct omni_unit *vtd_find_unit(struct pci_dev *pdev)
+{
+	struct vtd_drhd *drhd = vtd_firmware_find(&vtd_firmware, pdev);
+
+	return drhd && drhd->unit ? &drhd->unit->core : NULL;
+}
+
 static struct omni_device *vtd_probe(struct device *dev)
 {
 	struct omni_device *od;
-	struct vtd_drhd *drhd;
+	struct omni_unit *core;
 	struct pci_dev *pdev;
 	struct vtd_unit *unit;
 	unsigned int i;
@@ -32,10 +39,10 @@ static struct omni_device *vtd_probe(struct device *dev)
 	if (!dev_is_pci(dev))
 		return NULL;
 	pdev = to_pci_dev(dev);
-	drhd = vtd_firmware_find(&vtd_firmware, pdev);
-	if (!drhd || !drhd->unit)
+	core = vtd_find_unit(pdev);
+	if (!core)
 		return NULL;
-	unit = drhd->unit;
+	unit = to_vtd_unit(core);
 
 	od = kzalloc(sizeof(*od), GFP_KERNEL);
 	if (!od)
@@ -97,26 +104,6 @@ static bool vtd_capable(struct omni_device *od, enum iommu_cap cap)
 
 /* Reserved regions */
 
-static void vtd_add_region(struct list_head *head, u64 first, u64 last, int prot,
-			   enum iommu_resv_type type)
-{
-	struct iommu_resv_region *region;
-
-	region = iommu_alloc_resv_region(first, last - first + 1, prot, type, GFP_KERNEL);
-	if (region)
-		list_add_tail(&region->list, head);
-}
-
-/*
- * Graphics and USB use their firmware memory during boot only, as far as is
- * known: the kernel lets such devices be assigned all the same.
- */
-static bool vtd_relaxable(const struct pci_dev *pdev)
-{
-	return pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY ||
-	       pdev->class >> 8 == PCI_CLASS_SERIAL_USB;
-}
-
 static void vtd_resv_regions(struct omni_device *od, struct list_head *head)
 {
 	struct pci_dev *pdev = to_pci_dev(od->dev);
@@ -124,37 +111,13 @@ static void vtd_resv_regions(struct omni_device *od, struct list_head *head)
 
 	list_for_each_entry(rmrr, &vtd_firmware.rmrrs, node)
 		if (vtd_rmrr_applies(rmrr, pdev))
-			vtd_add_region(head, rmrr->base, rmrr->last, IOMMU_READ | IOMMU_WRITE,
-				       vtd_relaxable(pdev) ? IOMMU_RESV_DIRECT_RELAXABLE :
-							     IOMMU_RESV_DIRECT);
+			omni_add_direct(od->dev, head, rmrr->base, rmrr->last,
+					IOMMU_READ | IOMMU_WRITE);
 	/* ISA DMA, the floppy's that is, addresses the first 16 MiB. */
 	if (IS_ENABLED(CONFIG_INTEL_IOMMU_FLOPPY_WA) && pdev->class >> 8 == PCI_CLASS_BRIDGE_ISA)
-		vtd_add_region(head, 0, SZ_16M - 1, IOMMU_READ | IOMMU_WRITE,
-			       IOMMU_RESV_DIRECT_RELAXABLE);
-	vtd_add_region(head, VTD_MSI_FIRST, VTD_MSI_LAST, 0, IOMMU_RESV_MSI);
-}
-
-/* Domain ids: 0 is what caches tag not-present entries with under CM */
-
-static int vtd_tag_get(struct omni_unit *core)
-{
-	struct vtd_unit *unit = to_vtd_unit(core);
-	unsigned int nr = BIT(4 + 2 * FIELD_GET(VTD_CAP_ND, unit->cap));
-	int tag = ida_alloc_range(&unit->tags, VTD_TAG_FIRST, min(nr, 65536) - 1, GFP_KERNEL);
-
-	if (tag == -ENOSPC)
-		pr_err("%s: all %u domain ids are in use\n", core->name, nr);
-	if (tag >= 0)
-		atomic_inc(&unit->nr_tags);
-	return tag;
-}
-
-static void vtd_tag_put(struct omni_unit *core, u32 tag)
-{
-	struct vtd_unit *unit = to_vtd_unit(core);
-
-	ida_free(&unit->tags, tag);
-	atomic_dec(&unit->nr_tags);
+		omni_add_region(head, 0, SZ_16M - 1, IOMMU_READ | IOMMU_WRITE,
+				IOMMU_RESV_DIRECT_RELAXABLE);
+	omni_add_region(head, VTD_MSI_FIRST, VTD_MSI_LAST, 0, IOMMU_RESV_MSI);
 }
 
 /* sysfs, as the in-tree driver has it */
@@ -203,7 +166,7 @@ static ssize_t domains_used_show(struct device *dev, struct device_attribute *at
 				 char *buf)
 {
 	/* The reserved ids below the first count as used. */
-	return sysfs_emit(buf, "%d\n", atomic_read(&vtd_dev_unit(dev)->nr_tags) +
+	return sysfs_emit(buf, "%d\n", atomic_read(&vtd_dev_unit(dev)->core.nr_tags) +
 			  VTD_TAG_FIRST);
 }
 static DEVICE_ATTR_RO(domains_used);
@@ -230,39 +193,18 @@ static const struct attribute_group *vtd_groups[] = {
 
 /* Start */
 
-/*
- * Identity for every device there is, before translation comes on. Devices
- * that come later are blocked until the kernel has attached a domain (S4).
- */
-static int vtd_prepare_identity(void)
-{
-	struct pci_dev *pdev = NULL;
-	struct vtd_drhd *drhd;
-	u32 *rids;
-	int i, nr, ret = 0;
+/* Identity for every device there is, before translation comes on (L1). */
 
-	for_each_pci_dev(pdev) {
-		drhd = vtd_firmware_find(&vtd_firmware, pdev);
-		if (!drhd || !drhd->unit)
-			continue;
-		nr = omni_pci_rids(pdev, &rids);
-		if (nr < 0)
-			ret = nr;
-		for (i = 0; i < nr && !ret; i++) {
-			ret = vtd_tables_reserve(drhd->unit, rids[i]);
-			if (!ret)
-				vtd_context_set(drhd->unit, rids[i],
-						vtd_context_identity(drhd->unit));
-		}
-		if (nr > 0)
-			kfree(rids);
-		if (ret) {
-			pci_dev_put(pdev);
-			pr_err("out of memory for the context tables\n");
-			return ret;
-		}
-	}
-	return 0;
+static int vtd_prepare_rid(struct omni_unit *core, u32 rid)
+{
+	struct vtd_unit *unit = to_vtd_unit(core);
+	int ret = vtd_tables_reserve(unit, rid);
+
+	if (ret)
+		pr_err("%s: out of memory for the context tables\n", core->name);
+	else
+		vtd_context_set(unit, rid, vtd_context_identity(unit));
+	return ret;
 }
 
 static void vtd_undo_start(void)
@@ -319,7 +261,7 @@ static int vtd_start(const struct omni_wing *wing)
 		pr_err("no VT-d unit of this machine offers DMA translation\n");
 		nr = -ENODEV;
 	}
-	ret = nr < 0 ? nr : vtd_prepare_identity();
+	ret = nr < 0 ? nr : omni_for_each_rid(vtd_find_unit, vtd_prepare_rid);
 	if (ret)
 		goto err;
 
@@ -354,8 +296,6 @@ const struct omni_wing vtd_wing = {
 	.release = vtd_release,
 	.domain_alloc = vtd_domain_alloc,
 	.compatible = vtd_domain_compatible,
-	.tag_get = vtd_tag_get,
-	.tag_put = vtd_tag_put,
 	.attach = vtd_attach,
 	.resv_regions = vtd_resv_regions,
 	.capable = vtd_capable,
