@@ -14,6 +14,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <uapi/linux/iommufd.h>
 #include <linux/slab.h>
 
 struct omni_core omni_core = {
@@ -259,16 +260,33 @@ static struct iommu_domain *omni_domain_alloc_paging(struct device *dev)
 
 	if (dev) {
 		od = omni_device(dev);
-		domain = od->unit->wing->domain_alloc(od);
+		domain = od->unit->wing->domain_alloc(od, false);
 	} else {
 		/* A caller that names no device gets what suits the first. */
 		mutex_lock(&omni_core.lock);
 		od = list_first_entry_or_null(&omni_core.devices,
 					      struct omni_device, node);
-		domain = od ? od->unit->wing->domain_alloc(od) : ERR_PTR(-ENODEV);
+		domain = od ? od->unit->wing->domain_alloc(od, false) : ERR_PTR(-ENODEV);
 		mutex_unlock(&omni_core.lock);
 	}
 	return IS_ERR(domain) ? ERR_CAST(domain) : &domain->iommu;
+}
+
+/* What iommufd asks for, complete on return. */
+static struct iommu_domain *omni_domain_alloc_user(struct device *dev, u32 flags,
+						   struct iommu_domain *parent,
+						   const struct iommu_user_data *user_data)
+{
+	struct omni_device *od = omni_device(dev);
+	struct omni_domain *domain;
+
+	if (flags & ~IOMMU_HWPT_ALLOC_DIRTY_TRACKING || parent || user_data)
+		return ERR_PTR(-EOPNOTSUPP);
+	domain = od->unit->wing->domain_alloc(od, flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+	if (IS_ERR(domain))
+		return ERR_CAST(domain);
+	domain->iommu.type = IOMMU_DOMAIN_UNMANAGED;
+	return &domain->iommu;
 }
 
 /* Devices */
@@ -425,6 +443,7 @@ static int omni_of_xlate(struct device *dev, const struct of_phandle_args *args)
 static const struct iommu_ops omni_ops = {
 	.capable = omni_capable,
 	.domain_alloc_paging = omni_domain_alloc_paging,
+	.domain_alloc_user = omni_domain_alloc_user,
 	.probe_device = omni_probe_device,
 	.probe_finalize = omni_probe_finalize,
 	.release_device = omni_release_device,
@@ -590,4 +609,5 @@ module_exit(omni_exit);
 MODULE_DESCRIPTION("IOMMU driver outside the kernel tree: Intel VT-d and AMD-Vi");
 MODULE_AUTHOR("The omniommu authors");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(IOMMUFD);
 MODULE_VERSION("0.1");

@@ -106,7 +106,7 @@ static inline struct amd_device *to_amd_device(struct omni_device *od)
  * @core: the core's part
  * @devices: list of struct amd_link, under amd_growth_lock
  * @shown: omni_pt.word as every entry of @devices has it, caches included
- * @dirty: D bits are being set by hardware
+ * @dirty: hardware sets the D bits of leaves
  */
 struct amd_domain {
 	struct omni_domain core;
@@ -493,18 +493,29 @@ void amd_pt_fini(struct omni_pt *pt, struct list_head *tables);
 bool amd_pt_empty(const struct omni_pt *pt);
 
 extern const struct iommu_domain_ops amd_domain_ops;
+extern const struct iommu_dirty_ops amd_dirty_ops;
 
 /* domain.c */
+
+/**
+ * amd_unit_tracks_dirty() - does hardware tell which pages it wrote to?
+ * @unit: the unit
+ *
+ * Return: true if it does.
+ * Context: any. 3.4.7.
+ */
+bool amd_unit_tracks_dirty(const struct amd_unit *unit);
 
 /**
  * amd_domain_create() - a paging domain for a unit
  * @unit: the unit
  * @nid: NUMA node for its tables
+ * @dirty: dirty pages will be asked for
  *
  * Return: the domain or ERR_PTR(-ENOMEM).
  * Context: may sleep.
  */
-struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid);
+struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid, bool dirty);
 
 /**
  * amd_domain_free() - free a domain that is attached nowhere

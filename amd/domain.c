@@ -39,7 +39,12 @@ static enum omni_added amd_added(const struct amd_unit *unit)
 	return unit->cap & AMD_CAP_NPCACHE ? OMNI_ADDED_CACHED : OMNI_ADDED_FREE;
 }
 
-struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid)
+bool amd_unit_tracks_dirty(const struct amd_unit *unit)
+{
+	return unit->efr & AMD_EFR_HA && unit->efr & AMD_EFR_HD;
+}
+
+struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid, bool dirty)
 {
 	struct amd_domain *ad = kzalloc(sizeof(*ad), GFP_KERNEL_ACCOUNT);
 	struct omni_domain *domain;
@@ -64,6 +69,8 @@ struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid)
 	ad->shown = domain->pt.word;
 	domain->flush_added = amd_added(unit);
 	domain->iommu.ops = &amd_domain_ops;
+	if (dirty)
+		domain->iommu.dirty_ops = &amd_dirty_ops;
 	domain->iommu.pgsize_bitmap = amd_page_sizes(domain->pt.last);
 	domain->iommu.geometry = (struct iommu_domain_geometry) {
 		.aperture_start = 0,
@@ -96,6 +103,8 @@ bool amd_domain_compatible(struct omni_domain *domain, struct omni_unit *core)
 	if (domain->pt.top > amd_top(unit) || domain->pt.last > amd_last(unit))
 		return false;
 	if (domain->pt.leaf_bits & AMD_PTE_FC && !unit->fc)
+		return false;
+	if (domain->iommu.dirty_ops && !amd_unit_tracks_dirty(unit))
 		return false;
 	return amd_added(unit) == OMNI_ADDED_FREE || domain->flush_added == amd_added(unit);
 }

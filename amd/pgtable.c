@@ -22,6 +22,7 @@ static __always_inline int amd_v1_follow(struct omni_domain *domain)
 #define PT_NAME			amd_v1
 #define PT_INVALIDATE		amd_invalidate
 #define PT_FOLLOW		amd_v1_follow
+#define PT_DIRTY		AMD_PTE_D
 #include "../include/pgtable_engine.h"
 #include "../include/pgtable_hooks.h"
 
@@ -39,6 +40,41 @@ bool amd_pt_empty(const struct omni_pt *pt)
 {
 	return amd_v1_empty(pt);
 }
+
+/* The entries of the domain's devices say whether D bits are set (HAD). */
+static int amd_set_dirty_tracking(struct iommu_domain *iommu, bool enabled)
+{
+	struct amd_domain *domain = to_amd_domain(to_omni_domain(iommu));
+	bool before = READ_ONCE(domain->dirty);
+	int ret;
+
+	if (before == enabled)
+		return 0;
+	WRITE_ONCE(domain->dirty, enabled);
+	/* What is cached was cached without its D bit. */
+	ret = amd_follow(&domain->core);
+	if (ret && enabled)
+		WRITE_ONCE(domain->dirty, false);
+	return ret;
+}
+
+static int amd_read_and_clear_dirty(struct iommu_domain *iommu, unsigned long iova,
+				    size_t size, unsigned long flags,
+				    struct iommu_dirty_bitmap *dirty)
+{
+	struct amd_domain *domain = to_amd_domain(to_omni_domain(iommu));
+
+	/* Without a bitmap it is the cleaning before tracking begins. */
+	if (!READ_ONCE(domain->dirty) && dirty->bitmap)
+		return -EINVAL;
+	amd_v1_read_dirty(&domain->core.pt, iova, size, !(flags & IOMMU_DIRTY_NO_CLEAR), dirty);
+	return 0;
+}
+
+const struct iommu_dirty_ops amd_dirty_ops = {
+	.set_dirty_tracking = amd_set_dirty_tracking,
+	.read_and_clear_dirty = amd_read_and_clear_dirty,
+};
 
 static void amd_domain_ops_free(struct iommu_domain *iommu)
 {

@@ -122,9 +122,13 @@ static void amd_release(struct omni_device *od)
 	call_rcu(&od->rcu, amd_release_rcu);
 }
 
-static struct omni_domain *amd_domain_alloc(struct omni_device *od)
+static struct omni_domain *amd_domain_alloc(struct omni_device *od, bool dirty)
 {
-	return amd_domain_create(to_amd_unit(od->unit), dev_to_node(od->dev));
+	struct amd_unit *unit = to_amd_unit(od->unit);
+
+	if (dirty && !amd_unit_tracks_dirty(unit))
+		return ERR_PTR(-EOPNOTSUPP);
+	return amd_domain_create(unit, dev_to_node(od->dev), dirty);
 }
 
 static bool amd_capable(struct omni_device *od, enum iommu_cap cap)
@@ -134,6 +138,8 @@ static bool amd_capable(struct omni_device *od, enum iommu_cap cap)
 		return true;
 	case IOMMU_CAP_ENFORCE_CACHE_COHERENCY:
 		return to_amd_unit(od->unit)->fc;
+	case IOMMU_CAP_DIRTY_TRACKING:
+		return amd_unit_tracks_dirty(to_amd_unit(od->unit));
 	case IOMMU_CAP_PRE_BOOT_PROTECTION:
 		return amd_firmware.remapped;
 	default:

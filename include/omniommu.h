@@ -54,7 +54,8 @@ struct omni_domain;
  * @probe: the wing's state for @dev, NULL if no unit of this wing translates
  *	it, or an ERR_PTR
  * @release: free what @probe made; no entry of the device is left by then
- * @domain_alloc: a paging domain that suits the device
+ * @domain_alloc: a paging domain that suits the device, and tracks dirty pages
+ *	if asked to; -EOPNOTSUPP where it can't
  * @compatible: may @domain be attached on the device's unit as it is?
  * @attach: make the device's entries point to the domain, @tag being the
  *	domain's on this unit, NULL domain for the blocked state and
@@ -73,7 +74,7 @@ struct omni_wing {
 	void (*unit_destroy)(struct omni_unit *unit);
 	struct omni_device *(*probe)(struct device *dev);
 	void (*release)(struct omni_device *od);
-	struct omni_domain *(*domain_alloc)(struct omni_device *od);
+	struct omni_domain *(*domain_alloc)(struct omni_device *od, bool dirty);
 	bool (*compatible)(struct omni_domain *domain, struct omni_unit *unit);
 	int (*attach)(struct omni_device *od, struct omni_domain *domain, u32 tag);
 	void (*resv_regions)(struct omni_device *od, struct list_head *head);

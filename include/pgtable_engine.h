@@ -19,6 +19,9 @@
  *	PT_NAME_SETS			0: every leaf is one entry. SET_SAME,
  *					SET_OWN: it may be a set of entries
  *	PT_NAME_GROWS			1: the tree gets levels by need
+ *	PT_DIRTY			a macro, where hardware sets this bit in
+ *					leaves that were written through: then
+ *					PT_NAME_read_dirty is there too
  *
  * Sets: at the level of 2^s bytes an entry, a leaf of 2^(s+k) bytes, k up to
  * 8, takes 2^k consecutive entries, either with the same value (SET_SAME) or
@@ -569,6 +572,83 @@ static phys_addr_t PT_FN(iova_to_phys)(const struct omni_pt *pt, u64 iova)
 	}
 }
 
+#ifdef PT_DIRTY
+/* Is one of the entries of a leaf dirty? Makes all of them clean if asked to. */
+static bool PT_FN(leaf_dirty)(__le64 *entries, unsigned int nr, bool clear)
+{
+	bool dirty = false;
+	unsigned int i;
+
+	for (i = 0; i < nr && !(dirty && !clear); i++) {
+		__le64 old = READ_ONCE(entries[i]);
+
+		if (!(old & cpu_to_le64(PT_DIRTY)))
+			continue;
+		dirty = true;
+		/* Hardware sets bits meanwhile. */
+		while (clear && !try_cmpxchg64(&entries[i], &old, old & ~cpu_to_le64(PT_DIRTY)))
+			cpu_relax();
+	}
+	return dirty;
+}
+
+static void PT_FN(dirty_below)(const struct omni_pt *pt, __le64 *table, unsigned int level,
+			       u64 iova, u64 last, bool clear,
+			       struct iommu_dirty_bitmap *dirty)
+{
+	const u64 span = BIT_ULL(PT_FN(shift)(level));
+	unsigned int i = PT_FN(index)(iova, level);
+
+	while (i < PT_ENTRIES) {
+		u64 value = PT_FN(read)(&table[i]);
+		u64 entry_last = iova | (span - 1);
+		unsigned int nr = 1;
+
+		if (!PT_FN(present)(value)) {
+			/* Nothing there. */
+		} else if (PT_FN(is_leaf)(value, level)) {
+			nr = BIT(PT_FN(set)(value, level));
+			entry_last = iova | (span * nr - 1);
+			i &= ~(nr - 1);
+			if (PT_FN(leaf_dirty)(&table[i], nr, clear)) {
+				PT_FN(clean)(pt, &table[i], clear ? nr : 0);
+				iommu_dirty_bitmap_record(dirty, iova,
+							  min(entry_last, last) - iova + 1);
+			}
+		} else {
+			PT_FN(dirty_below)(pt, PT_FN(below)(value), level - 1, iova,
+					   min(entry_last, last), clear, dirty);
+		}
+		if (entry_last >= last)
+			break;
+		i += nr;
+		iova = entry_last + 1;
+	}
+}
+
+/*
+ * PT_NAME_read_dirty() - which pages of a range were written through?
+ * @pt: the page table, the range not being changed
+ * @iova: first byte
+ * @size: bytes, more than 0
+ * @clear: make them clean
+ * @dirty: receives them
+ *
+ * A leaf that was written to anywhere is dirty as a whole. What was made clean
+ * is cached as dirty until it is flushed.
+ */
+static void PT_FN(read_dirty)(const struct omni_pt *pt, u64 iova, u64 size, bool clear,
+			      struct iommu_dirty_bitmap *dirty)
+{
+	unsigned int level;
+	__le64 *root = PT_FN(root)(pt, &level);
+	u64 last = min(iova + size - 1, PT_FN(span_last)(level));
+
+	if (iova <= last)
+		PT_FN(dirty_below)(pt, root, level, iova, last, clear, dirty);
+}
+#endif
+
 #undef PT_CAT_
 #undef PT_CAT
 #undef PT_FN
@@ -576,3 +656,4 @@ static phys_addr_t PT_FN(iova_to_phys)(const struct omni_pt *pt, u64 iova)
 #undef PT_ENTRIES
 #undef PT_SETS
 #undef PT_GROWS
+#undef PT_DIRTY

@@ -83,8 +83,10 @@ static void vtd_release(struct omni_device *od)
 	call_rcu(&od->rcu, vtd_release_rcu);
 }
 
-static struct omni_domain *vtd_domain_alloc(struct omni_device *od)
+static struct omni_domain *vtd_domain_alloc(struct omni_device *od, bool dirty)
 {
+	if (dirty)
+		return ERR_PTR(-EOPNOTSUPP);
 	return vtd_domain_create(to_vtd_unit(od->unit), dev_to_node(od->dev));
 }
 
