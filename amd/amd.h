@@ -510,12 +510,11 @@ bool amd_unit_tracks_dirty(const struct amd_unit *unit);
  * amd_domain_create() - a paging domain for a unit
  * @unit: the unit
  * @nid: NUMA node for its tables
- * @dirty: dirty pages will be asked for
  *
  * Return: the domain or ERR_PTR(-ENOMEM).
  * Context: may sleep.
  */
-struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid, bool dirty);
+struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid);
 
 /**
  * amd_domain_free() - free a domain that is attached nowhere

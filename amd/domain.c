@@ -44,7 +44,7 @@ bool amd_unit_tracks_dirty(const struct amd_unit *unit)
 	return unit->efr & AMD_EFR_HA && unit->efr & AMD_EFR_HD;
 }
 
-struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid, bool dirty)
+struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid)
 {
 	struct amd_domain *ad = kzalloc(sizeof(*ad), GFP_KERNEL_ACCOUNT);
 	struct omni_domain *domain;
@@ -69,8 +69,6 @@ struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid, bool dirty
 	ad->shown = domain->pt.word;
 	domain->flush_added = amd_added(unit);
 	domain->iommu.ops = &amd_domain_ops;
-	if (dirty)
-		domain->iommu.dirty_ops = &amd_dirty_ops;
 	domain->iommu.pgsize_bitmap = amd_page_sizes(domain->pt.last);
 	domain->iommu.geometry = (struct iommu_domain_geometry) {
 		.aperture_start = 0,

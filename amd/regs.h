@@ -22,7 +22,7 @@ struct amd_dte {
 		__le64 data[4];
 		u128 half[2];
 	};
-} __aligned(32);
+};
 
 /* Bits 63:0 */
 #define AMD_DTE0_V		BIT_ULL(0)

@@ -125,10 +125,14 @@ static void amd_release(struct omni_device *od)
 static struct omni_domain *amd_domain_alloc(struct omni_device *od, bool dirty)
 {
 	struct amd_unit *unit = to_amd_unit(od->unit);
+	struct omni_domain *domain;
 
 	if (dirty && !amd_unit_tracks_dirty(unit))
 		return ERR_PTR(-EOPNOTSUPP);
-	return amd_domain_create(unit, dev_to_node(od->dev), dirty);
+	domain = amd_domain_create(unit, dev_to_node(od->dev));
+	if (dirty && !IS_ERR(domain))
+		domain->iommu.dirty_ops = &amd_dirty_ops;
+	return domain;
 }
 
 static bool amd_capable(struct omni_device *od, enum iommu_cap cap)
