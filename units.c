@@ -10,8 +10,7 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 
-int omni_for_each_rid(struct omni_unit *(*find)(struct pci_dev *pdev),
-		      int (*fn)(struct omni_unit *unit, u32 rid))
+int omni_for_each_rid(omni_find_fn find, omni_rid_fn fn)
 {
 	struct pci_dev *pdev = NULL;
 	struct omni_unit *unit;

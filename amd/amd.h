@@ -382,7 +382,7 @@ static inline struct amd_cmd amd_cmd_device_tlb(const struct omni_device *od, u6
 }
 
 /**
- * amd_cmd_fence() - finish what is before before anything after begins
+ * amd_cmd_fence() - nothing behind it begins until all ahead of it is done
  *
  * Return: the command.
  * Context: any. 2.4.1.

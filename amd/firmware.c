@@ -274,7 +274,8 @@ static int amd_parse_entries(struct amd_ivhd *ivhd, const struct amd_block *bloc
 			return amd_refuse(&entry, "type 0x%02x, whose length is not known",
 					  entry.data[0]);
 		if (entry.length > left)
-			return amd_refuse(&entry, "length %u runs past the block's end, %u bytes are left",
+			return amd_refuse(&entry,
+					  "length %u runs past the block's end, %u bytes are left",
 					  entry.length, left);
 		ret = amd_parse_entry(ivhd, &entry, &range);
 		if (ret)
@@ -309,7 +310,8 @@ static int amd_check_base(const struct amd_firmware *fw, const struct amd_block 
 				  ivhd->base);
 	list_for_each_entry(other, &fw->ivhds, node)
 		if (amd_overlap(ivhd->base, last, other->base, other->base + AMD_REGS_SIZE - 1))
-			return amd_refuse(block, "registers at 0x%llx overlap those of the IVHD at 0x%x",
+			return amd_refuse(block,
+					  "registers at 0x%llx overlap those of the IVHD at 0x%x",
 					  ivhd->base, other->offset);
 	return 0;
 }
@@ -348,7 +350,8 @@ static int amd_place(struct amd_firmware *fw, const struct amd_block *block,
 		return 0;
 	}
 	if (other->base != ivhd->base)
-		return amd_refuse(block, "registers at 0x%llx, but the IVHD at 0x%x has them at 0x%llx",
+		return amd_refuse(block,
+				  "registers at 0x%llx, but the IVHD at 0x%x has them at 0x%llx",
 				  ivhd->base, other->offset, other->base);
 	if (other->type == ivhd->type)
 		return amd_refuse(block, "the unit is listed twice, first by the IVHD at 0x%x",
@@ -418,10 +421,12 @@ static int amd_parse_ivmd(struct amd_firmware *fw, const struct amd_block *block
 	if (!m->memory_length)
 		return amd_refuse(block, "its memory at 0x%llx has no length", m->start_address);
 	if (check_add_overflow(m->start_address, m->memory_length - 1, &end) || end >> 52)
-		return amd_refuse(block, "memory at 0x%llx, length 0x%llx, lies beyond 52 address bits",
+		return amd_refuse(block,
+				  "memory at 0x%llx, length 0x%llx, lies beyond 52 address bits",
 				  m->start_address, m->memory_length);
 	if (amd_overlap(m->start_address, end, AMD_MSI_FIRST, AMD_MSI_LAST))
-		return amd_refuse(block, "memory at 0x%llx, length 0x%llx, overlaps the interrupt range",
+		return amd_refuse(block,
+				  "memory at 0x%llx, length 0x%llx, overlaps the interrupt range",
 				  m->start_address, m->memory_length);
 	if (m->header.type == ACPI_IVRS_TYPE_MEMORY3 && m->aux_data < m->header.device_id)
 		return amd_refuse(block, "its devices end at 0x%04x and begin at 0x%04x",
@@ -485,7 +490,8 @@ static int amd_check_owners(const struct amd_firmware *fw)
 		bitmap_and(own, own, theirs, U16_MAX + 1);
 		block.offset = a->offset;
 		if (!bitmap_empty(own, U16_MAX + 1))
-			ret = amd_refuse(&block, "device ID 0x%04lx belongs to another unit already",
+			ret = amd_refuse(&block,
+					 "device ID 0x%04lx belongs to another unit already",
 					 find_first_bit(own, U16_MAX + 1));
 	}
 	bitmap_free(theirs);
@@ -546,7 +552,8 @@ static int amd_parse_table(struct amd_firmware *fw, const u8 *table, size_t len)
 			return amd_refuse(&block, "length %u is shorter than %zu", block.length,
 					  sizeof(*head));
 		if (block.length > length - at)
-			return amd_refuse(&block, "length %u runs past the table's end, %u bytes are left",
+			return amd_refuse(&block,
+					  "length %u runs past the table's end, %u bytes are left",
 					  block.length, length - at);
 		ret = amd_parse_block(fw, &block);
 	}

@@ -189,6 +189,7 @@ int amd_unit_on(struct omni_unit *core)
 {
 	struct amd_unit *unit = to_amd_unit(core);
 	const struct amd_ivhd *ivhd = unit->ivhd;
+	unsigned int pages;
 	u64 set = AMD_CTRL_COHERENT | FIELD_PREP(AMD_CTRL_INV_TIMEOUT, AMD_INV_TIMEOUT_100MS);
 	int ret;
 
@@ -202,8 +203,9 @@ int amd_unit_on(struct omni_unit *core)
 		set |= AMD_CTRL_ISOC;
 
 	amd_unit_erratum_746(unit);
+	pages = unit->nr_dtes * sizeof(struct amd_dte) / SZ_4K;
 	amd_write64(unit, AMD_DEVTAB, virt_to_phys(unit->table) |
-		    FIELD_PREP(AMD_DEVTAB_SIZE, unit->nr_dtes * sizeof(struct amd_dte) / SZ_4K - 1));
+		    FIELD_PREP(AMD_DEVTAB_SIZE, pages - 1));
 	/* The ranges that the table excludes are mapped one to one instead. */
 	amd_write64(unit, AMD_EXCLUSION, 0);
 	amd_write64(unit, AMD_EXCLUSION_LIMIT, 0);

@@ -340,6 +340,9 @@ struct omni_fault {
  */
 void omni_fault_report(struct omni_unit *unit, const struct omni_fault *fault);
 
+typedef struct omni_unit *(*omni_find_fn)(struct pci_dev *pdev);
+typedef int (*omni_rid_fn)(struct omni_unit *unit, u32 rid);
+
 /**
  * omni_for_each_rid() - call a function for every requester there is
  * @find: the unit of a PCI device, or NULL
@@ -351,8 +354,7 @@ void omni_fault_report(struct omni_unit *unit, const struct omni_fault *fault);
  * Return: 0, -ENOMEM or the first error of @fn.
  * Context: may sleep.
  */
-int omni_for_each_rid(struct omni_unit *(*find)(struct pci_dev *pdev),
-		      int (*fn)(struct omni_unit *unit, u32 rid));
+int omni_for_each_rid(omni_find_fn find, omni_rid_fn fn);
 
 /**
  * omni_tags_init() - begin to give hardware tags to domains

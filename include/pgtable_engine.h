@@ -57,6 +57,7 @@
 #define PT_BITS		9
 #define PT_ENTRIES	BIT(PT_BITS)
 #define PT_SETS		PT_FN(SETS)
+#define PT_OWN		(PT_SETS == SET_OWN)
 #define PT_GROWS	PT_FN(GROWS)
 
 static __always_inline unsigned int PT_FN(shift)(unsigned int level)
@@ -216,7 +217,7 @@ static bool PT_FN(hollow)(const __le64 *table, unsigned int level)
 /* The value of the nth entry of a leaf. */
 static __always_inline u64 PT_FN(part)(u64 leaf, unsigned int n, unsigned int level)
 {
-	return PT_SETS == SET_OWN ? leaf + ((u64)n << PT_FN(shift)(level)) : leaf;
+	return PT_OWN ? leaf + ((u64)n << PT_FN(shift)(level)) : leaf;
 }
 
 /*
@@ -655,5 +656,6 @@ static void PT_FN(read_dirty)(const struct omni_pt *pt, u64 iova, u64 size, bool
 #undef PT_BITS
 #undef PT_ENTRIES
 #undef PT_SETS
+#undef PT_OWN
 #undef PT_GROWS
 #undef PT_DIRTY
