@@ -16,6 +16,7 @@
 /* Domain 0 is what blocked entries carry. */
 #define AMD_TAG_IDENTITY	1
 #define AMD_TAG_FIRST		2
+#define AMD_NR_TAGS		65536
 
 /**
  * struct amd_queue - command buffer

@@ -70,17 +70,15 @@ static void amd_queue_die(struct amd_unit *unit, const char *what)
 	omni_unit_break(&unit->core, what);
 }
 
-/* An empty buffer from its first slot on; registers follow positions. */
-static void amd_queue_reset(struct amd_unit *unit)
+/* An empty buffer: what was in flight is dropped. The buffer is off. */
+static void amd_queue_empty(struct amd_unit *unit)
 {
 	struct amd_queue *q = &unit->queue;
+	u64 slot = FIELD_PREP(AMD_RING_INDEX, amd_slot(q->tail));
 
-	q->tail = round_up(q->tail, AMD_RING_SIZE);
 	q->head = q->tail;
-	amd_write64(unit, AMD_CMDBUF, virt_to_phys(q->ring) |
-		    FIELD_PREP(AMD_RING_LEN, AMD_RING_LG2));
-	amd_write64(unit, AMD_CMD_HEAD, 0);
-	amd_write64(unit, AMD_CMD_TAIL, 0);
+	amd_write64(unit, AMD_CMD_HEAD, slot);
+	amd_write64(unit, AMD_CMD_TAIL, slot);
 }
 
 /* See what the unit says of its commands, and start it again. Lock held. */
@@ -100,7 +98,7 @@ static void amd_queue_recover(struct amd_unit *unit)
 	if (runs)
 		return;
 	amd_unit_control(unit, AMD_CTRL_CMDBUF, 0);
-	amd_queue_reset(unit);
+	amd_queue_empty(unit);
 	amd_unit_control(unit, 0, AMD_CTRL_CMDBUF);
 }
 
@@ -273,7 +271,10 @@ int amd_queue_on(struct amd_unit *unit)
 	u64 status;
 	int ret;
 
-	amd_queue_reset(unit);
+	q->tail = round_up(q->tail, AMD_RING_SIZE);
+	amd_write64(unit, AMD_CMDBUF, virt_to_phys(q->ring) |
+		    FIELD_PREP(AMD_RING_LEN, AMD_RING_LG2));
+	amd_queue_empty(unit);
 	q->heard = amd_log_errors(unit);
 	amd_unit_control(unit, 0, AMD_CTRL_CMDBUF);
 	ret = read_poll_timeout(amd_read64, status, status & AMD_STATUS_CMD_RUN, 0,

@@ -110,7 +110,7 @@ struct amd_unit *amd_unit_create(struct amd_ivhd *ivhd)
 	snprintf(unit->core.name, sizeof(unit->core.name), "ivhd%u", ivhd->index);
 	raw_spin_lock_init(&unit->control_lock);
 	mutex_init(&unit->attach_lock);
-	omni_tags_init(&unit->core, AMD_TAG_FIRST, 65536);
+	omni_tags_init(&unit->core, AMD_TAG_FIRST, AMD_NR_TAGS);
 
 	ret = amd_unit_claim(unit);
 	if (ret)
@@ -158,31 +158,45 @@ static void amd_unit_erratum_746(struct amd_unit *unit)
 	pr_info("%s: erratum 746 worked around\n", unit->core.name);
 }
 
+/* Without a command for everything: entry by entry, domain by domain. */
+static int amd_unit_flush_each(struct amd_unit *unit)
+{
+	unsigned int errors = READ_ONCE(unit->queue.errors);
+	struct amd_cmd cmds[OMNI_SUBMIT_MAX];
+	struct omni_ticket ticket;
+	unsigned int id, n;
+
+	for (id = 0; id < unit->nr_dtes; id += n) {
+		for (n = 0; n < OMNI_SUBMIT_MAX && id + n < unit->nr_dtes; n++)
+			cmds[n] = amd_cmd_devtab(id + n);
+		amd_submit(unit, cmds, n, &ticket);
+	}
+	for (id = 0; id < AMD_NR_TAGS; id += OMNI_SUBMIT_MAX) {
+		for (n = 0; n < OMNI_SUBMIT_MAX; n++)
+			cmds[n] = amd_cmd_domain(id + n);
+		amd_submit(unit, cmds, n, &ticket);
+	}
+	/* The last wait covers all that went before. */
+	ticket.errors = errors;
+	return amd_wait(unit, &ticket);
+}
+
 /* Everything that may be cached, from before the unit was switched on too. */
 static int amd_unit_flush(struct amd_unit *unit)
 {
-	struct amd_cmd cmds[OMNI_SUBMIT_MAX];
-	unsigned int id, n;
-	int ret = 0;
+	const struct amd_cmd all = {
+		.lo = cpu_to_le64(FIELD_PREP(AMD_CMD_OP, AMD_CMD_ALL)),
+	};
+	int ret, tries;
 
-	if (unit->efr & AMD_EFR_IA) {
-		cmds[0] = (struct amd_cmd) {
-			.lo = cpu_to_le64(FIELD_PREP(AMD_CMD_OP, AMD_CMD_ALL)),
-		};
-		return amd_submit_wait(unit, cmds, 1);
+	if (unit->efr & AMD_EFR_IA)
+		return amd_submit_wait(unit, &all, 1);
+	for (tries = 0; tries <= OMNI_RETRIES; tries++) {
+		ret = amd_unit_flush_each(unit);
+		if (ret != -EAGAIN)
+			return ret;
 	}
-	for (id = 0; id < unit->nr_dtes && !ret; id += n) {
-		for (n = 0; n < OMNI_SUBMIT_MAX && id + n < unit->nr_dtes; n++)
-			cmds[n] = amd_cmd_devtab(id + n);
-		ret = amd_submit_wait(unit, cmds, n);
-	}
-	/* Without the command for all, domain by domain. */
-	for (id = 0; id < 65536 && !ret; id += OMNI_SUBMIT_MAX) {
-		for (n = 0; n < OMNI_SUBMIT_MAX; n++)
-			cmds[n] = amd_cmd_domain(id + n);
-		ret = amd_submit_wait(unit, cmds, n);
-	}
-	return ret;
+	return omni_give_up(&unit->core);
 }
 
 int amd_unit_on(struct omni_unit *core)
