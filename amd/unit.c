@@ -162,6 +162,7 @@ static void amd_unit_erratum_746(struct amd_unit *unit)
 static int amd_unit_flush_each(struct amd_unit *unit)
 {
 	unsigned int errors = READ_ONCE(unit->queue.errors);
+	struct amd_cmd fence;
 	struct amd_cmd cmds[OMNI_SUBMIT_MAX];
 	struct omni_ticket ticket;
 	unsigned int id, n;
@@ -171,6 +172,8 @@ static int amd_unit_flush_each(struct amd_unit *unit)
 			cmds[n] = amd_cmd_devtab(id + n);
 		amd_submit(unit, cmds, n, &ticket);
 	}
+	fence = amd_cmd_fence();
+	amd_submit(unit, &fence, 1, &ticket);
 	for (id = 0; id < AMD_NR_TAGS; id += OMNI_SUBMIT_MAX) {
 		for (n = 0; n < OMNI_SUBMIT_MAX; n++)
 			cmds[n] = amd_cmd_domain(id + n);
