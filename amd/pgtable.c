@@ -45,14 +45,16 @@ bool amd_pt_empty(const struct omni_pt *pt)
 static int amd_set_dirty_tracking(struct iommu_domain *iommu, bool enabled)
 {
 	struct amd_domain *domain = to_amd_domain(to_omni_domain(iommu));
-	bool before = READ_ONCE(domain->dirty);
+	const struct omni_inv all = { .scope = OMNI_INV_DOMAIN, .device_tlb = true };
 	int ret;
 
-	if (before == enabled)
+	if (READ_ONCE(domain->dirty) == enabled)
 		return 0;
 	WRITE_ONCE(domain->dirty, enabled);
-	/* What is cached was cached without its D bit. */
 	ret = amd_follow(&domain->core);
+	/* What device TLBs have, too, was cached without its D bit. */
+	if (!ret)
+		ret = amd_invalidate(&domain->core, &all);
 	if (ret && enabled)
 		WRITE_ONCE(domain->dirty, false);
 	return ret;
