@@ -5,7 +5,7 @@
  *
  * A domain takes its shape (the most levels it may get, forced coherency, the
  * cost of added entries) from the unit it is made for, once. It begins with
- * one level of tables and gets more when an address asks for them. Another
+ * three levels of tables and gets more when an address asks for them. Another
  * unit serves it only if it can walk the same tables and needs no flush that
  * the domain would not issue; otherwise the attach is refused and callers, as
  * VFIO does, make another domain.
@@ -14,6 +14,12 @@
 
 #include <linux/sizes.h>
 #include <linux/slab.h>
+
+/*
+ * The level a root begins at: three levels reach 512G, which spares most
+ * domains growing while devices use them.
+ */
+#define AMD_FIRST_TOP		2
 
 /* The highest level a root may get to: 4, 5 or 6 levels. */
 static unsigned int amd_top(const struct amd_unit *unit)
@@ -65,6 +71,8 @@ struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid)
 	if (amd_pt_init(&domain->pt))
 		goto err_fini;
 
+	/* An empty table may be at any level. */
+	domain->pt.word |= AMD_FIRST_TOP;
 	INIT_LIST_HEAD(&ad->devices);
 	ad->shown = domain->pt.word;
 	domain->flush_added = amd_added(unit);
