@@ -542,17 +542,15 @@ static int amd_parse_table(struct amd_firmware *fw, const u8 *table, size_t len)
 
 	for (at = sizeof(*ivrs); at < length && !ret; at += block.length) {
 		const struct acpi_ivrs_header *head = (const void *)(table + at);
-		/* Type, flags and length: all that every block has. */
-		const u32 least = offsetof(struct acpi_ivrs_header, device_id);
 
 		block = (struct amd_block){ "block", table + at, at, 0 };
-		if (length - at < least)
+		if (length - at < sizeof(*head))
 			return amd_refuse(&block, "%u bytes are left, too few for a block",
 					  length - at);
 		block.length = head->length;
-		if (block.length < least)
-			return amd_refuse(&block, "length %u is shorter than %u", block.length,
-					  least);
+		if (block.length < sizeof(*head))
+			return amd_refuse(&block, "length %u is shorter than %zu", block.length,
+					  sizeof(*head));
 		if (block.length > length - at)
 			return amd_refuse(&block,
 					  "length %u runs past the table's end, %u bytes are left",
