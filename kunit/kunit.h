@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the suites share: the memory as hardware sees it, the part of a
- * hardware model that no vendor changes, and helpers.
- *
- * Lock order: the list of models > a model's own lock > the memory's lock. All are raw, since
- * drivers write registers and lines under raw locks.
+ * What the suites share: the memory as hardware sees it, looks at every step
+ * of a driver, and helpers. Models of hardware are in model.h and kit.h.
  */
 #ifndef OMNI_KUNIT_H
 #define OMNI_KUNIT_H
@@ -59,6 +56,14 @@ unsigned long omni_memory_unwritten(void);
 unsigned long omni_memory_cleaned(void);
 
 /**
+ * omni_memory_drop() - forget the lines of a page that is freed
+ * @pa: an address in the page
+ *
+ * Context: any.
+ */
+void omni_memory_drop(phys_addr_t pa);
+
+/**
  * omni_memory_forget() - forget every line: nothing was ever written back
  *
  * For the beginning of a case that uses no model; models do it themselves
@@ -67,80 +72,6 @@ unsigned long omni_memory_cleaned(void);
  * Context: any.
  */
 void omni_memory_forget(void);
-
-/* Models, the vendor-neutral part (memory.c) */
-
-#define OMNI_VIOLATIONS_KEPT	8
-
-struct omni_model;
-
-/**
- * struct omni_model_ops - what a vendor's model offers to the others
- * @table_freed: report, with omni_violation(), every way in which the
- *	hardware can still reach the page-table page at @pa
- */
-struct omni_model_ops {
-	void (*table_freed)(struct omni_model *model, phys_addr_t pa);
-};
-
-/**
- * struct omni_model - one hardware model
- * @node: in the list of models alive
- * @ops: the vendor's part
- * @name: for messages
- * @nr_violations: times the driver broke the specification
- * @violations: the first of them, in words
- */
-struct omni_model {
-	struct list_head node;
-	const struct omni_model_ops *ops;
-	const char *name;
-	atomic_t nr_violations;
-	char violations[OMNI_VIOLATIONS_KEPT][160];
-};
-
-/**
- * omni_model_add() - a model comes to life
- * @model: @ops and @name set
- *
- * Context: may sleep.
- */
-void omni_model_add(struct omni_model *model);
-
-/**
- * omni_model_remove() - a model goes
- * @model: what omni_model_add() had
- *
- * Context: may sleep.
- */
-void omni_model_remove(struct omni_model *model);
-
-/**
- * omni_violation() - record that the driver broke the specification
- * @model: the model that noticed
- * @fmt: what it did, in words
- *
- * Context: any.
- */
-__printf(2, 3) void omni_violation(struct omni_model *model, const char *fmt, ...);
-
-/**
- * omni_model_check() - fail the test for every violation recorded
- * @test: the test
- * @model: the model, whose record is emptied
- *
- * Context: may sleep.
- */
-void omni_model_check(struct kunit *test, struct omni_model *model);
-
-/**
- * omni_model_violations() - take the record, for tests that expect entries
- * @model: the model, whose record is emptied
- *
- * Return: how many there were.
- * Context: any.
- */
-unsigned int omni_model_violations(struct omni_model *model);
 
 /* Samples (memory.c): a look at something at every step a driver takes */
 

@@ -2,8 +2,8 @@
 /*
  * Memory as hardware sees it when it does not snoop the CPU's caches: each
  * 64-byte line reads as it was when it was last written back. And the small
- * things that every suite needs: the list of models, their records, devices
- * made of memory, maps and unmaps that end as the kernel's do.
+ * things that every suite needs: looks at every step, devices made of memory,
+ * maps and unmaps that end as the kernel's do.
  */
 #include "kunit.h"
 
@@ -35,9 +35,6 @@ static u8 memory_content[MEMORY_PAGES][PAGE_SIZE];
 static unsigned int memory_used;
 static HLIST_HEAD(memory_spare);
 static unsigned long memory_nr_unwritten, memory_nr_cleaned;
-
-static DEFINE_RAW_SPINLOCK(models_lock);	/* protects models */
-static LIST_HEAD(models);
 
 static ulong seed;
 module_param(seed, ulong, 0644);
@@ -169,72 +166,16 @@ void omni_memory_forget(void)
 	raw_spin_unlock_irqrestore(&memory_lock, flags);
 }
 
-/* Models */
-
-void omni_table_freed(const void *entries)
+void omni_memory_drop(phys_addr_t pa)
 {
-	phys_addr_t pa = virt_to_phys((void *)entries);
 	struct memory_page *page;
-	struct omni_model *model;
 	unsigned long flags;
-
-	raw_spin_lock_irqsave(&models_lock, flags);
-	list_for_each_entry(model, &models, node)
-		model->ops->table_freed(model, pa);
-	raw_spin_unlock_irqrestore(&models_lock, flags);
 
 	raw_spin_lock_irqsave(&memory_lock, flags);
 	page = memory_find(pa >> PAGE_SHIFT);
 	if (page)
 		memory_drop(page);
 	raw_spin_unlock_irqrestore(&memory_lock, flags);
-}
-
-void omni_model_add(struct omni_model *model)
-{
-	unsigned long flags;
-
-	if (list_empty(&models))
-		omni_memory_forget();
-	raw_spin_lock_irqsave(&models_lock, flags);
-	list_add_tail(&model->node, &models);
-	raw_spin_unlock_irqrestore(&models_lock, flags);
-}
-
-void omni_model_remove(struct omni_model *model)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&models_lock, flags);
-	list_del(&model->node);
-	raw_spin_unlock_irqrestore(&models_lock, flags);
-}
-
-void omni_violation(struct omni_model *model, const char *fmt, ...)
-{
-	int nr = atomic_inc_return(&model->nr_violations) - 1;
-	va_list args;
-
-	if (nr >= OMNI_VIOLATIONS_KEPT)
-		return;
-	va_start(args, fmt);
-	vsnprintf(model->violations[nr], sizeof(model->violations[nr]), fmt, args);
-	va_end(args);
-}
-
-unsigned int omni_model_violations(struct omni_model *model)
-{
-	return atomic_xchg(&model->nr_violations, 0);
-}
-
-void omni_model_check(struct kunit *test, struct omni_model *model)
-{
-	unsigned int i, nr = omni_model_violations(model);
-
-	for (i = 0; i < nr && i < OMNI_VIOLATIONS_KEPT; i++)
-		KUNIT_FAIL(test, "%s: %s", model->name, model->violations[i]);
-	if (nr > i)
-		KUNIT_FAIL(test, "%s: and %u more", model->name, nr - i);
 }
 
 /* Samples */

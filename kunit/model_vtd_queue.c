@@ -11,16 +11,14 @@
 
 #include <linux/kthread.h>
 
-#define VTD_MODEL_PATIENCE_NS	(30 * NSEC_PER_SEC)
-
 /* 10.4.10: an event is pending. */
 #define FECTL_IP		BIT(30)
 
 /* 6.8: every invalidation flushes the write buffer first. */
 static void vtd_model_settle(struct vtd_model *m)
 {
-	struct vtd_cache *caches[] = { &m->contexts, &m->tlb, &m->tables };
-	struct vtd_cached *c;
+	struct omni_cache *caches[] = { &m->base.entries, &m->base.tlb, &m->base.tables };
+	struct omni_cached *c;
 	unsigned int i;
 
 	if (m->config.cap & VTD_CAP_CM)
@@ -28,7 +26,7 @@ static void vtd_model_settle(struct vtd_model *m)
 	for (i = 0; i < ARRAY_SIZE(caches); i++)
 		for_each_cached(c, caches[i])
 			if (c->absent)
-				vtd_cache_drop(caches[i], c);
+				omni_cache_drop(caches[i], c);
 }
 
 /* Commands: 6.5.1, 6.5.2 */
@@ -40,16 +38,16 @@ static void vtd_model_do_context(struct vtd_model *m, u64 lo)
 	u16 mask = masks[FIELD_GET(VTD_CONTEXT_FM, lo)];
 	u16 did = FIELD_GET(VTD_DESC_DID, lo), sid = FIELD_GET(VTD_CONTEXT_SID, lo);
 	unsigned int g = FIELD_GET(VTD_DESC_G, lo);
-	struct vtd_cached *c;
+	struct omni_cached *c;
 
 	vtd_model_settle(m);
-	for_each_cached(c, &m->contexts)
-		if (g == VTD_G_GLOBAL || (c->did == did && (g == VTD_G_DOMAIN ||
+	for_each_cached(c, &m->base.entries)
+		if (g == VTD_G_GLOBAL || (c->tag == did && (g == VTD_G_DOMAIN ||
 							    !((c->rid ^ sid) & mask))))
-			vtd_cache_drop(&m->contexts, c);
+			omni_cache_drop(&m->base.entries, c);
 	if (g == VTD_G_GLOBAL)
 		m->context_due = false;
-	m->done[VTD_MODEL_CONTEXT]++;
+	m->base.done[OMNI_CMD_ENTRY]++;
 }
 
 static void vtd_model_do_iotlb(struct vtd_model *m, u64 lo, u64 hi)
@@ -58,55 +56,55 @@ static void vtd_model_do_iotlb(struct vtd_model *m, u64 lo, u64 hi)
 	u64 size = BIT_ULL(12 + FIELD_GET(VTD_IOTLB_HI_AM, hi));
 	u16 did = FIELD_GET(VTD_DESC_DID, lo);
 	unsigned int g = FIELD_GET(VTD_DESC_G, lo);
-	struct vtd_cached *c;
+	struct omni_cached *c;
 
 	vtd_model_settle(m);
 	first &= ~(size - 1);
 	last = first + size - 1;
-	for_each_cached(c, &m->tlb)
+	for_each_cached(c, &m->base.tlb)
 		if (g == VTD_G_GLOBAL ||
-		    (c->did == did && (g == VTD_G_DOMAIN || vtd_cached_meets(c, first, last))))
-			vtd_cache_drop(&m->tlb, c);
-	for_each_cached(c, &m->tables)
+		    (c->tag == did && (g == VTD_G_DOMAIN || omni_cached_meets(c, first, last))))
+			omni_cache_drop(&m->base.tlb, c);
+	for_each_cached(c, &m->base.tables)
 		if (g == VTD_G_GLOBAL ||
-		    (c->did == did && (g == VTD_G_DOMAIN || (!(hi & VTD_IOTLB_HI_IH) &&
-							     vtd_cached_meets(c, first, last)))))
-			vtd_cache_drop(&m->tables, c);
+		    (c->tag == did && (g == VTD_G_DOMAIN || (!(hi & VTD_IOTLB_HI_IH) &&
+							     omni_cached_meets(c, first, last)))))
+			omni_cache_drop(&m->base.tables, c);
 	if (g == VTD_G_GLOBAL)
 		m->iotlb_due = false;
-	m->done[g == VTD_G_GLOBAL ? VTD_MODEL_GLOBAL :
-		g == VTD_G_DOMAIN ? VTD_MODEL_DOMAIN : VTD_MODEL_PAGE]++;
+	m->base.done[g == VTD_G_GLOBAL ? OMNI_CMD_GLOBAL :
+		g == VTD_G_DOMAIN ? OMNI_CMD_DOMAIN : OMNI_CMD_PAGES]++;
+}
+
+/* 6.5.2.5: the bytes of a device TLB invalidation. */
+static void vtd_devtlb_range(u64 hi, u64 *first, u64 *last)
+{
+	u64 low;
+
+	*first = hi & VTD_DEVTLB_HI_ADDR;
+	*last = *first | 0xfff;
+	if (!(hi & VTD_DEVTLB_HI_S))
+		return;
+	/* The lowest clear bit from bit 12 on is the highest of the offset. */
+	low = ~*first & VTD_DEVTLB_HI_ADDR;
+	low &= -low;
+	*first &= ~((low << 1) - 1);
+	*last = *first + ((low << 1) - 1);
+	if (!low || low == BIT_ULL(63)) {
+		*first = 0;
+		*last = U64_MAX;
+	}
 }
 
 static void vtd_model_do_devtlb(struct vtd_model *m, u64 lo, u64 hi)
 {
-	u16 rid = FIELD_GET(VTD_DEVTLB_SID, lo);
-	u64 first = hi & VTD_DEVTLB_HI_ADDR, last, low;
-	struct vtd_cached *c;
+	u64 first, last;
 
-	if (hi & VTD_DEVTLB_HI_S) {
-		/* The lowest clear bit from bit 12 on is the highest of the offset. */
-		low = ~first & VTD_DEVTLB_HI_ADDR;
-		low &= -low;
-		first &= ~((low << 1) - 1);
-		last = first + ((low << 1) - 1);
-		if (!low || low == BIT_ULL(63)) {
-			first = 0;
-			last = U64_MAX;
-		}
-	} else {
-		last = first | 0xfff;
-	}
+	vtd_devtlb_range(hi, &first, &last);
 	if (!(m->gsts & VTD_G_TE))
 		omni_violation(&m->base, "a device TLB is invalidated while translation is off");
-	m->done[VTD_MODEL_DEVTLB]++;
-	if (!test_bit(rid, m->ats_on)) {
-		m->stray++;
-		return;
-	}
-	for_each_cached(c, &m->device_tlb)
-		if (c->rid == rid && vtd_cached_meets(c, first, last))
-			vtd_cache_drop(&m->device_tlb, c);
+	m->base.done[OMNI_CMD_DEVICE_TLB]++;
+	omni_device_tlb_drop(&m->base, FIELD_GET(VTD_DEVTLB_SID, lo), first, last);
 }
 
 /* What is wrong with a descriptor, or NULL. */
@@ -164,14 +162,42 @@ static const char *vtd_model_desc_fault(struct vtd_model *m, u64 lo, u64 hi)
 	return "type not known";
 }
 
+/* In everybody's words. */
 static void vtd_model_note(struct vtd_model *m, u64 lo, u64 hi)
 {
-	if (m->nr_trace < VTD_MODEL_TRACE)
-		m->trace[m->nr_trace] = (struct vtd_desc) {
-			.lo = cpu_to_le64(lo),
-			.hi = cpu_to_le64(hi),
-		};
-	m->nr_trace++;
+	struct omni_command cmd = { .last = U64_MAX, .raw = { lo, hi } };
+	unsigned int g = FIELD_GET(VTD_DESC_G, lo);
+
+	switch (FIELD_GET(VTD_DESC_TYPE, lo)) {
+	case VTD_DESC_CONTEXT:
+		cmd.kind = OMNI_CMD_ENTRY;
+		cmd.tag = FIELD_GET(VTD_DESC_DID, lo);
+		cmd.rid = FIELD_GET(VTD_CONTEXT_SID, lo);
+		break;
+	case VTD_DESC_IOTLB:
+		cmd.kind = g == VTD_G_GLOBAL ? OMNI_CMD_GLOBAL :
+			   g == VTD_G_DOMAIN ? OMNI_CMD_DOMAIN : OMNI_CMD_PAGES;
+		cmd.tag = FIELD_GET(VTD_DESC_DID, lo);
+		if (g != VTD_G_PAGE)
+			break;
+		cmd.leaf_only = hi & VTD_IOTLB_HI_IH;
+		cmd.first = hi >> 12;
+		cmd.last = cmd.first + BIT_ULL(FIELD_GET(VTD_IOTLB_HI_AM, hi)) - 1;
+		break;
+	case VTD_DESC_DEVICE_TLB:
+		cmd.kind = OMNI_CMD_DEVICE_TLB;
+		cmd.rid = FIELD_GET(VTD_DEVTLB_SID, lo);
+		vtd_devtlb_range(hi, &cmd.first, &cmd.last);
+		cmd.first >>= 12;
+		if (cmd.last != U64_MAX)
+			cmd.last >>= 12;
+		break;
+	default:
+		cmd.kind = OMNI_CMD_WAIT;
+		cmd.fence = lo & VTD_WAIT_FN;
+		break;
+	}
+	omni_model_note(&m->base, &cmd);
 }
 
 static void vtd_model_execute(struct vtd_model *m, u64 lo, u64 hi)
@@ -187,7 +213,7 @@ static void vtd_model_execute(struct vtd_model *m, u64 lo, u64 hi)
 		vtd_model_do_devtlb(m, lo, hi);
 		break;
 	case VTD_DESC_WAIT:
-		m->done[VTD_MODEL_WAIT]++;
+		m->base.done[OMNI_CMD_WAIT]++;
 		if (lo & VTD_WAIT_SW) {
 			/* All that was done is visible before the status. */
 			smp_wmb();
@@ -246,7 +272,7 @@ static void vtd_model_time_out(struct vtd_model *m, u64 lo)
 
 static void vtd_model_execute_one(struct vtd_model *m)
 {
-	unsigned int i = vtd_model_random(m, m->nr_pending);
+	unsigned int i = omni_model_random(&m->base, m->nr_pending);
 	u64 lo, hi;
 
 	while (!vtd_pending_ready(m, &m->pending[i]))
@@ -286,9 +312,10 @@ static void vtd_model_fetch(struct vtd_model *m)
 		return;
 	}
 	m->bad = false;
-	if (FIELD_GET(VTD_DESC_TYPE, lo) != VTD_DESC_WAIT && m->iqe_left && !m->iqe_after--) {
-		m->iqe_left--;
-		m->iqe_after = 0;
+	if (FIELD_GET(VTD_DESC_TYPE, lo) != VTD_DESC_WAIT && m->base.errors_left &&
+	    !m->base.error_after--) {
+		m->base.errors_left--;
+		m->base.error_after = 0;
 		m->bad = true;
 		m->bad_at = m->iqh;
 		m->bad_desc = desc[m->iqh];
@@ -296,7 +323,7 @@ static void vtd_model_fetch(struct vtd_model *m)
 		return;
 	}
 	vtd_model_note(m, lo, hi);
-	m->fetched++;
+	m->base.fetched++;
 	m->iqh = (m->iqh + 1) % VTD_QUEUE_SIZE;
 	m->pending[m->nr_pending++] = (struct vtd_pending) {
 		.seq = m->seq++,
@@ -304,67 +331,23 @@ static void vtd_model_fetch(struct vtd_model *m)
 	};
 }
 
-/* No driver waits for an answer for ever. Lock held. */
-static bool vtd_model_hung(struct vtd_model *m)
-{
-	if (m->hang && ktime_get_mono_fast_ns() - m->hung_since > VTD_MODEL_PATIENCE_NS) {
-		omni_violation(&m->base, "the driver still waits for an answer after 30 s");
-		m->hang = false;
-	}
-	return m->hang;
-}
-
 /* One step of the queue. Lock held. Returns false if there is nothing to do now. */
-static bool vtd_model_step(struct vtd_model *m)
+bool vtd_model_step(struct omni_model *base)
 {
+	struct vtd_model *m = to_vtd_model(base);
 	bool fetch;
 
-	if (m->hang || !(m->gsts & VTD_G_QIE))
+	if (base->hang || !(m->gsts & VTD_G_QIE) || !omni_model_rested(base))
 		return false;
-	if (m->delay_ns) {
-		u64 now = ktime_get_mono_fast_ns();
-
-		if (now < m->not_before)
-			return false;
-		m->not_before = now + m->delay_ns;
-	}
 	fetch = m->iqh != m->iqt && !(m->fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE)) &&
 		m->nr_pending < VTD_MODEL_PENDING;
-	if (fetch && (!m->nr_pending || vtd_model_random(m, 4)))
+	if (fetch && (!m->nr_pending || omni_model_random(&m->base, 4)))
 		vtd_model_fetch(m);
 	else if (m->nr_pending)
 		vtd_model_execute_one(m);
 	else
 		return false;
 	return true;
-}
-
-static void vtd_model_steps(struct vtd_model *m, unsigned int nr)
-{
-	while (nr-- && vtd_model_step(m))
-		;
-}
-
-int vtd_model_thread(void *arg)
-{
-	struct vtd_model *m = arg;
-	unsigned long flags;
-	bool more;
-
-	while (!kthread_should_stop()) {
-		set_current_state(TASK_INTERRUPTIBLE);
-		raw_spin_lock_irqsave(&m->lock, flags);
-		more = vtd_model_step(m);
-		raw_spin_unlock_irqrestore(&m->lock, flags);
-		if (more) {
-			__set_current_state(TASK_RUNNING);
-			cond_resched();
-		} else {
-			schedule_timeout(HZ / 50 + 1);
-		}
-	}
-	__set_current_state(TASK_RUNNING);
-	return 0;
 }
 
 /* Registers: 10.4 */
@@ -385,10 +368,10 @@ static void vtd_model_queue_command(struct vtd_model *m, bool on)
 		m->iqh = 0;
 		return;
 	}
-	if (m->iqh != m->iqt && !m->hang && !(m->fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE)))
+	if (m->iqh != m->iqt && !m->base.hang && !(m->fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE)))
 		omni_violation(&m->base, "the queue is switched off with %lu descriptors in it",
 			       (m->iqt - m->iqh) % VTD_QUEUE_SIZE);
-	while (!m->hang && m->nr_pending)
+	while (!m->base.hang && m->nr_pending)
 		vtd_model_execute_one(m);
 	m->nr_pending = 0;
 }
@@ -420,7 +403,7 @@ static void vtd_model_gcmd(struct vtd_model *m, u32 value)
 		m->gsts |= VTD_G_WBF;
 		m->gsts_next &= ~VTD_G_WBF;
 		vtd_model_settle(m);
-		m->done[VTD_MODEL_WBF]++;
+		m->base.done[OMNI_CMD_WRITE_BUFFER]++;
 	}
 	if (changed & VTD_G_QIE)
 		vtd_model_queue_command(m, value & VTD_G_QIE);
@@ -431,12 +414,12 @@ static void vtd_model_gcmd(struct vtd_model *m, u32 value)
 			omni_violation(&m->base,
 				       "translation goes on with caches of an earlier root table");
 	}
-	m->gsts_wait = 1 + vtd_model_random(m, 2) + m->slow_commands;
+	m->gsts_wait = 1 + omni_model_random(&m->base, 2) + m->slow_commands;
 }
 
 static u32 vtd_model_gsts(struct vtd_model *m)
 {
-	if (m->gsts_wait && !vtd_model_hung(m) && !--m->gsts_wait)
+	if (m->gsts_wait && !omni_model_hung(&m->base) && !--m->gsts_wait)
 		m->gsts = m->gsts_next;
 	return m->gsts;
 }
@@ -466,8 +449,9 @@ static void vtd_model_tail(struct vtd_model *m, u64 value)
 		omni_violation(&m->base, "the queue's tail went from %u to %u over its head %u",
 			       before, tail, m->iqh);
 	m->iqt = tail;
-	if (m->thread)
-		wake_up_process(m->thread);
+	m->base.doorbells++;
+	if (m->base.thread)
+		wake_up_process(m->base.thread);
 }
 
 static bool vtd_model_no_queue(struct vtd_model *m, const char *what)
@@ -484,7 +468,7 @@ static void vtd_model_ccmd(struct vtd_model *m, u64 value)
 	if (value & GENMASK_ULL(58, 34))
 		omni_violation(&m->base, "context command %llx has reserved bits", value);
 	m->ccmd = value;
-	m->reg_wait = vtd_model_random(m, 3);
+	m->reg_wait = omni_model_random(&m->base, 3);
 	vtd_model_no_queue(m, "context command");
 }
 
@@ -492,7 +476,7 @@ static u64 vtd_model_ccmd_read(struct vtd_model *m)
 {
 	u64 lo;
 
-	if (!(m->ccmd & VTD_CCMD_ICC) || vtd_model_hung(m) || m->reg_wait--)
+	if (!(m->ccmd & VTD_CCMD_ICC) || omni_model_hung(&m->base) || m->reg_wait--)
 		return m->ccmd;
 	m->reg_wait = 0;
 	lo = FIELD_PREP(VTD_DESC_TYPE, VTD_DESC_CONTEXT) |
@@ -517,7 +501,7 @@ static void vtd_model_iotlb(struct vtd_model *m, u64 value)
 	if (value & (GENMASK_ULL(31, 0) | GENMASK_ULL(56, 50) | BIT_ULL(62)))
 		omni_violation(&m->base, "IOTLB command %llx has reserved bits", value);
 	m->iotlb = value;
-	m->reg_wait = vtd_model_random(m, 3);
+	m->reg_wait = omni_model_random(&m->base, 3);
 	vtd_model_no_queue(m, "IOTLB");
 }
 
@@ -526,7 +510,7 @@ static u64 vtd_model_iotlb_read(struct vtd_model *m)
 	const char *why;
 	u64 lo, hi;
 
-	if (!(m->iotlb & VTD_IOTLB_REG_IVT) || vtd_model_hung(m) || m->reg_wait--)
+	if (!(m->iotlb & VTD_IOTLB_REG_IVT) || omni_model_hung(&m->base) || m->reg_wait--)
 		return m->iotlb;
 	m->reg_wait = 0;
 	lo = FIELD_PREP(VTD_DESC_TYPE, VTD_DESC_IOTLB) |
@@ -573,8 +557,7 @@ static u64 vtd_model_read(struct vtd_model *m, unsigned int reg, bool wide)
 		case VTD_CCMD:
 			return vtd_model_ccmd_read(m);
 		case VTD_IQH:
-			vtd_model_hung(m);
-			vtd_model_steps(m, 4);
+			omni_model_steps(&m->base, 4);
 			return FIELD_PREP(VTD_IQ_INDEX, m->iqh);
 		case VTD_IQT:
 			return FIELD_PREP(VTD_IQ_INDEX, m->iqt);
@@ -596,8 +579,7 @@ static u64 vtd_model_read(struct vtd_model *m, unsigned int reg, bool wide)
 		case VTD_GSTS:
 			return vtd_model_gsts(m);
 		case VTD_FSTS:
-			vtd_model_hung(m);
-			vtd_model_steps(m, 4);
+			omni_model_steps(&m->base, 4);
 			return vtd_model_fsts(m);
 		case VTD_FECTL:
 			return m->fectl;
@@ -668,9 +650,9 @@ static u64 vtd_model_reg(const struct vtd_unit *unit, unsigned int reg, bool wid
 
 	if (!m)
 		return U64_MAX;
-	raw_spin_lock_irqsave(&m->lock, flags);
+	raw_spin_lock_irqsave(&m->base.lock, flags);
 	value = vtd_model_read(m, reg, wide);
-	raw_spin_unlock_irqrestore(&m->lock, flags);
+	raw_spin_unlock_irqrestore(&m->base.lock, flags);
 	omni_sample();
 	return value;
 }
@@ -684,9 +666,9 @@ static void vtd_model_set_reg(const struct vtd_unit *unit, unsigned int reg, u64
 	if (!m)
 		return;
 	omni_sample();
-	raw_spin_lock_irqsave(&m->lock, flags);
+	raw_spin_lock_irqsave(&m->base.lock, flags);
 	vtd_model_write(m, reg, value, wide);
-	raw_spin_unlock_irqrestore(&m->lock, flags);
+	raw_spin_unlock_irqrestore(&m->base.lock, flags);
 	omni_sample();
 }
 

@@ -5,7 +5,7 @@
  * the driver: commands are taken from the unit's queue, tables are counted,
  * translations are tried.
  */
-#include "model_vtd.h"
+#include "kit.h"
 
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -15,26 +15,47 @@
 #define PA		0x10000000000ULL
 #define IOVA		0x40000000ULL
 #define BOTH		(IOMMU_READ | IOMMU_WRITE)
-#define ECAP_REGISTERS	(VTD_MODEL_ECAP & ~(VTD_ECAP_QI | VTD_ECAP_DT))
+static const struct omni_variant flush_either[] = {
+	{ },
+	{ "registers", OMNI_NO_QUEUE },
+};
+
+static const struct omni_variant flush_added[] = {
+	{ },
+	{ "absent", OMNI_CACHES_ABSENT },
+	{ "write_buffer", OMNI_WRITE_BUFFER },
+};
+
+static const struct omni_variant flush_absent[] = { { NULL, OMNI_CACHES_ABSENT } };
+static const struct omni_variant flush_buffer[] = { { NULL, OMNI_WRITE_BUFFER } };
+static const struct omni_variant flush_no_snoop[] = { { NULL, OMNI_NO_SNOOP_WALKS } };
+static const struct omni_variant flush_no_pages[] = { { NULL, OMNI_NO_PAGE_COMMAND } };
+
+OMNI_KIT_PARAM(flush, omni_ordinary)
+OMNI_KIT_PARAM(either, flush_either)
+OMNI_KIT_PARAM(added, flush_added)
+OMNI_KIT_PARAM(absent, flush_absent)
+OMNI_KIT_PARAM(buffer, flush_buffer)
+OMNI_KIT_PARAM(no_snoop, flush_no_snoop)
+OMNI_KIT_PARAM(no_pages, flush_no_pages)
 
 /* Translation caches invalidated so far, by whatever command. */
-static u64 flush_commands(struct vtd_model *m)
+static u64 flush_commands(struct omni_model *m)
 {
-	return vtd_model_done(m, VTD_MODEL_GLOBAL) + vtd_model_done(m, VTD_MODEL_DOMAIN) +
-	       vtd_model_done(m, VTD_MODEL_PAGE);
+	return omni_model_done(m, OMNI_CMD_GLOBAL) + omni_model_done(m, OMNI_CMD_DOMAIN) +
+	       omni_model_done(m, OMNI_CMD_PAGES);
 }
 
-static struct omni_domain *flush_setup(struct kunit *test, u64 cap, u64 ecap,
-				       struct vtd_model **m, struct omni_device **od, u8 ats)
+static struct omni_domain *flush_setup(struct kunit *test, struct omni_model **m,
+				       struct omni_device **od, u8 ats)
 {
-	const struct vtd_model_config config = { .cap = cap, .ecap = ecap };
 	struct omni_domain *domain;
 
-	*m = vtd_model_create(test, &config);
-	*od = vtd_model_device(test, *m, RID, ats);
-	domain = vtd_model_domain(test, *m);
+	*m = omni_model_create(test);
+	*od = omni_model_device(*m, RID, ats);
+	domain = omni_model_domain(*m);
 	KUNIT_ASSERT_EQ(test, omni_test_attach(*od, domain), 0);
-	vtd_model_trace(*m);
+	omni_model_trace(*m);
 	return domain;
 }
 
@@ -56,34 +77,36 @@ static void kinds_accumulate_to_the_highest(struct kunit *test)
 {
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
-	struct vtd_desc desc;
+	struct omni_model *m;
+	struct omni_command cmd;
 	long tables;
 
 	KUNIT_EXPECT_LT(test, OMNI_FLUSH_NONE, OMNI_FLUSH_ADDED);
 	KUNIT_EXPECT_LT(test, OMNI_FLUSH_ADDED, OMNI_FLUSH_MODIFIED);
 
-	domain = flush_setup(test, 0, 0, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + SZ_2M, PA, SZ_4K, 1, BOTH), 0);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA + SZ_2M, SZ_4K), SZ_4K);
 	/* The empty table is cached on the way to a page that is not there. */
-	KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
 	tables = omni_tables_live();
-	vtd_model_trace(m);
+	omni_model_trace(m);
 
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_2M, 4, BOTH), 0);
-	KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
-	KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_TYPE, le64_to_cpu(desc.lo)), VTD_DESC_IOTLB);
-	KUNIT_EXPECT_EQ(test, le64_to_cpu(desc.hi), IOVA | 11);	/* 2^11 pages, no hint */
-	KUNIT_EXPECT_FALSE(test, vtd_model_traced(m, 1, &desc));
+	KUNIT_ASSERT_TRUE(test, omni_model_traced(m, 0, &cmd));
+	KUNIT_EXPECT_EQ(test, cmd.kind, OMNI_CMD_PAGES);
+	KUNIT_EXPECT_EQ(test, cmd.first, IOVA >> 12);
+	KUNIT_EXPECT_EQ(test, cmd.last, (IOVA >> 12) + 4 * 512 - 1);
+	KUNIT_EXPECT_FALSE(test, cmd.leaf_only);
+	KUNIT_EXPECT_FALSE(test, omni_model_traced(m, 1, &cmd));
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables - 1);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA + SZ_2M, false, NULL), 0);
 
 	/* Only added: nothing. */
-	vtd_model_trace(m);
+	omni_model_trace(m);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + SZ_1G, PA, SZ_2M, 4, BOTH), 0);
-	KUNIT_EXPECT_FALSE(test, vtd_model_traced(m, 0, &desc));
+	KUNIT_EXPECT_FALSE(test, omni_model_traced(m, 0, &cmd));
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
@@ -91,41 +114,36 @@ static void kinds_accumulate_to_the_highest(struct kunit *test)
 
 static void f1_steps_issue_nothing(struct kunit *test)
 {
-	static const u64 caps[] = { VTD_MODEL_CAP, VTD_MODEL_CAP | VTD_CAP_CM,
-				    VTD_MODEL_CAP | VTD_CAP_RWBF };
 	struct iommu_iotlb_gather gather;
+	u64 before, waits, buffers;
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
-	unsigned int c, i;
+	struct omni_model *m;
+	unsigned int i;
 	size_t mapped;
 	int ret;
 
-	for (c = 0; c < ARRAY_SIZE(caps); c++) {
-		u64 before, waits, buffers;
-
-		domain = flush_setup(test, caps[c], 0, &m, &od, 4);
-		before = flush_commands(m);
-		waits = vtd_model_done(m, VTD_MODEL_WAIT);
-		buffers = vtd_model_done(m, VTD_MODEL_WBF);
-		for (i = 0; i < 8; i++) {
-			ret = domain->iommu.ops->map_pages(&domain->iommu, IOVA + i * SZ_2M,
-							   PA + i * SZ_2M, SZ_4K, 512, BOTH,
-							   GFP_KERNEL, &mapped);
-			KUNIT_EXPECT_EQ(test, ret, 0);
-		}
-		iommu_iotlb_gather_init(&gather);
-		for (i = 0; i < 8; i++)
-			flush_unmap(domain, IOVA + i * SZ_2M, SZ_2M, &gather);
-		KUNIT_EXPECT_EQ(test, flush_commands(m), before);
-		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WAIT), waits);
-		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), buffers);
-		flush_sync(domain, &gather);
-		KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
-		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WAIT), waits + 1);
-		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DEVTLB), 1);
-		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+	domain = flush_setup(test, &m, &od, 4);
+	before = flush_commands(m);
+	waits = omni_model_done(m, OMNI_CMD_WAIT);
+	buffers = omni_model_done(m, OMNI_CMD_WRITE_BUFFER);
+	for (i = 0; i < 8; i++) {
+		ret = domain->iommu.ops->map_pages(&domain->iommu, IOVA + i * SZ_2M,
+						   PA + i * SZ_2M, SZ_4K, 512, BOTH,
+						   GFP_KERNEL, &mapped);
+		KUNIT_EXPECT_EQ(test, ret, 0);
 	}
+	iommu_iotlb_gather_init(&gather);
+	for (i = 0; i < 8; i++)
+		flush_unmap(domain, IOVA + i * SZ_2M, SZ_2M, &gather);
+	KUNIT_EXPECT_EQ(test, flush_commands(m), before);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_WAIT), waits);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_WRITE_BUFFER), buffers);
+	flush_sync(domain, &gather);
+	KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_WAIT), waits + 1);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_DEVICE_TLB), 1);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
 /* F2 */
@@ -134,16 +152,16 @@ static void f2_added_costs_nothing(struct kunit *test)
 {
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
+	struct omni_model *m;
 	u64 before, elided;
 
-	domain = flush_setup(test, 0, 0, &m, &od, 4);
+	domain = flush_setup(test, &m, &od, 4);
 	before = m->fetched;
 	elided = omni_counted(OMNI_ELIDED_NOT_CACHED);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1000, BOTH), 0);
 	KUNIT_EXPECT_EQ(test, m->fetched, before);
 	KUNIT_EXPECT_EQ(test, omni_counted(OMNI_ELIDED_NOT_CACHED), elided + 1);
-	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), 0);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_WRITE_BUFFER), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
@@ -151,22 +169,22 @@ static void f2_added_is_flushed_where_it_is_cached(struct kunit *test)
 {
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
+	struct omni_model *m;
 	unsigned int i;
 	u64 before;
 
-	domain = flush_setup(test, VTD_MODEL_CAP | VTD_CAP_CM, 0, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	for (i = 0; i < 3; i++) {
 		/* Not present on each level in turn. */
 		u64 iova = IOVA + (i == 2 ? SZ_1G : i * SZ_4K);
 
-		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, iova, false, NULL), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, iova, false, NULL), 0);
 		before = flush_commands(m);
 		KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA, SZ_4K, 1, BOTH), 0);
 		KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
-		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, iova, false, NULL), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, iova, false, NULL), 0);
 	}
-	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DEVTLB), 0);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_DEVICE_TLB), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
@@ -174,45 +192,39 @@ static void f2_added_flushes_the_write_buffer(struct kunit *test)
 {
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
+	struct omni_model *m;
 	u64 before, buffers;
 
-	domain = flush_setup(test, VTD_MODEL_CAP | VTD_CAP_RWBF, 0, &m, &od, 0);
-	KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	domain = flush_setup(test, &m, &od, 0);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, false, NULL), 0);
 	before = m->fetched;
-	buffers = vtd_model_done(m, VTD_MODEL_WBF);
+	buffers = omni_model_done(m, OMNI_CMD_WRITE_BUFFER);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
 	KUNIT_EXPECT_EQ(test, m->fetched, before);
-	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), buffers + 1);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_WRITE_BUFFER), buffers + 1);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, false, NULL), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
 static void f2_a_domain_nobody_uses_costs_nothing(struct kunit *test)
 {
-	static const u64 caps[] = { VTD_MODEL_CAP, VTD_MODEL_CAP | VTD_CAP_CM,
-				    VTD_MODEL_CAP | VTD_CAP_RWBF };
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
-	unsigned int c;
+	struct omni_model *m;
+	u64 before, elided, buffers;
 
-	for (c = 0; c < ARRAY_SIZE(caps); c++) {
-		u64 before, elided, buffers;
-
-		domain = flush_setup(test, caps[c], 0, &m, &od, 0);
-		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
-		before = m->fetched;
-		buffers = vtd_model_done(m, VTD_MODEL_WBF);
-		elided = omni_counted(OMNI_ELIDED_UNATTACHED);
-		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1000, BOTH), 0);
-		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, 1000 * SZ_4K),
-				1000 * SZ_4K);
-		KUNIT_EXPECT_EQ(test, m->fetched, before);
-		KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_WBF), buffers);
-		/* Without CM and RWBF the map was elided before anybody asked for units. */
-		KUNIT_EXPECT_EQ(test, omni_counted(OMNI_ELIDED_UNATTACHED), elided + 1 + !!c);
-	}
+	domain = flush_setup(test, &m, &od, 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+	before = m->fetched;
+	buffers = omni_model_done(m, OMNI_CMD_WRITE_BUFFER);
+	elided = omni_counted(OMNI_ELIDED_UNATTACHED);
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1000, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, 1000 * SZ_4K), 1000 * SZ_4K);
+	KUNIT_EXPECT_EQ(test, m->fetched, before);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_WRITE_BUFFER), buffers);
+	/* Where adding is free, the map was elided before anybody asked for units. */
+	KUNIT_EXPECT_EQ(test, omni_counted(OMNI_ELIDED_UNATTACHED),
+			elided + 1 + !!omni_variant(test)->traits);
 }
 
 /* F3 */
@@ -225,10 +237,10 @@ static void f3_leaf_hint_exactly_when_no_table_was_unlinked(struct kunit *test)
 	struct omni_device *od;
 	struct omni_domain *domain;
 	struct rnd_state rnd;
-	struct vtd_model *m;
-	struct vtd_desc desc;
+	struct omni_model *m;
+	struct omni_command cmd;
 
-	domain = flush_setup(test, VTD_MODEL_CAP, ECAP_REGISTERS, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	omni_seed(test, &rnd);
 	for (i = 0; i < 600 && test->status == KUNIT_SUCCESS; i++) {
 		bool large = !omni_below(&rnd, 4);
@@ -247,14 +259,14 @@ static void f3_leaf_hint_exactly_when_no_table_was_unlinked(struct kunit *test)
 						    BOTH), 0);
 		if (large)
 			cut = nr;
-		vtd_model_trace(m);
+		omni_model_trace(m);
 		tables = omni_tables_live();
 		iommu_iotlb_gather_init(&gather);
 		flush_unmap(domain, IOVA + first * SZ_4K, cut * SZ_4K, &gather);
 		flush_sync(domain, &gather);
-		KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
-		KUNIT_ASSERT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_PAGE);
-		hint = le64_to_cpu(desc.hi) & VTD_IOTLB_HI_IH;
+		KUNIT_ASSERT_TRUE(test, omni_model_traced(m, 0, &cmd));
+		KUNIT_ASSERT_EQ(test, cmd.kind, OMNI_CMD_PAGES);
+		hint = cmd.leaf_only;
 		KUNIT_EXPECT_EQ(test, hint, omni_tables_live() == tables);
 		hints += hint;
 		without += !hint;
@@ -287,23 +299,23 @@ static int flush_one(void *arg)
 static void f4_all_units_are_asked_before_one_is_waited_for(struct kunit *test)
 {
 	struct flush_one one = { .done = COMPLETION_INITIALIZER_ONSTACK(one.done) };
-	struct vtd_model *m[10];
+	struct omni_model *m[10];
 	struct omni_device *od[10];
-	unsigned int tails[10];
+	u64 doorbells[10];
 	unsigned int i, tries, asked = 0;
 	struct task_struct *task;
 
 	for (i = 0; i < ARRAY_SIZE(m); i++) {
-		m[i] = vtd_model_create(test, &(struct vtd_model_config) { });
-		od[i] = vtd_model_device(test, m[i], RID + i, 0);
+		m[i] = omni_model_create(test);
+		od[i] = omni_model_device(m[i], RID + i, 0);
 	}
-	one.domain = vtd_model_domain(test, m[0]);
+	one.domain = omni_model_domain(m[0]);
 	for (i = 0; i < ARRAY_SIZE(m); i++)
 		KUNIT_ASSERT_EQ(test, omni_test_attach(od[i], one.domain), 0);
 	KUNIT_ASSERT_EQ(test, omni_test_map(one.domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
 	for (i = 0; i < ARRAY_SIZE(m); i++) {
-		vtd_model_hang(m[i], true);
-		tails[i] = READ_ONCE(m[i]->iqt);
+		omni_model_hang(m[i], true);
+		doorbells[i] = READ_ONCE(m[i]->doorbells);
 	}
 	task = kthread_run(flush_one, &one, "omni-flush");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
@@ -311,16 +323,16 @@ static void f4_all_units_are_asked_before_one_is_waited_for(struct kunit *test)
 	/* As many as one round asks, 8 here, come before the first wait. */
 	for (tries = 0; tries < 300 && asked < 8; tries++) {
 		for (i = 0, asked = 0; i < ARRAY_SIZE(m); i++)
-			asked += READ_ONCE(m[i]->iqt) != tails[i];
+			asked += READ_ONCE(m[i]->doorbells) != doorbells[i];
 		usleep_range(500, 1000);
 	}
 	for (i = 0; i < ARRAY_SIZE(m); i++)
-		vtd_model_hang(m[i], false);
+		omni_model_hang(m[i], false);
 	wait_for_completion(&one.done);
 	KUNIT_EXPECT_GE(test, asked, 8);
 	for (i = 0; i < ARRAY_SIZE(m); i++) {
-		KUNIT_EXPECT_EQ(test, vtd_model_done(m[i], VTD_MODEL_PAGE), 1);
-		KUNIT_EXPECT_FALSE(test, m[i]->unit->core.broken);
+		KUNIT_EXPECT_EQ(test, omni_model_done(m[i], OMNI_CMD_PAGES), 1);
+		KUNIT_EXPECT_FALSE(test, m[i]->unit->broken);
 		KUNIT_EXPECT_EQ(test, omni_test_attach(od[i], NULL), 0);
 	}
 }
@@ -348,25 +360,20 @@ static void flush_gathered(struct omni_domain *domain, u64 first, u64 last)
 	flush_sync(domain, &gather);
 }
 
-static void flush_check_cover(struct kunit *test, struct vtd_model *m, u64 first, u64 last,
-			      unsigned int mamv)
+static void flush_check_cover(struct kunit *test, struct omni_model *m, u64 first, u64 last)
 {
-	unsigned int am = flush_cover(first, last);
-	struct vtd_desc desc = { };
-	u64 hi, base;
+	unsigned int lg2 = flush_cover(first, last);
+	struct omni_command cmd = { };
 
-	KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
-	hi = le64_to_cpu(desc.hi);
-	if (am > mamv) {
-		KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_DOMAIN);
+	KUNIT_ASSERT_TRUE(test, omni_model_traced(m, 0, &cmd));
+	if (lg2 > omni_kit(test)->cover_max) {
+		KUNIT_EXPECT_EQ(test, cmd.kind, OMNI_CMD_DOMAIN);
 		return;
 	}
-	KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_PAGE);
-	base = hi >> 12;
-	if (FIELD_GET(VTD_IOTLB_HI_AM, hi) != am || base & (BIT_ULL(am) - 1) || first < base ||
-	    last - base >= BIT_ULL(am))
-		KUNIT_FAIL(test, "pages %llx to %llx: %llx does not cover them with 2^%u",
-			   first, last, hi, am);
+	KUNIT_EXPECT_EQ(test, cmd.kind, OMNI_CMD_PAGES);
+	if (cmd.first != first >> lg2 << lg2 || cmd.last != (first | (BIT_ULL(lg2) - 1)))
+		KUNIT_FAIL(test, "pages %llx to %llx: %llx to %llx is not the cover of 2^%u",
+			   first, last, cmd.first, cmd.last, lg2);
 }
 
 static void f5_cover_is_minimal_and_always_covers(struct kunit *test)
@@ -374,16 +381,16 @@ static void f5_cover_is_minimal_and_always_covers(struct kunit *test)
 	struct omni_device *od;
 	struct omni_domain *domain;
 	struct rnd_state rnd;
-	struct vtd_model *m;
+	struct omni_model *m;
 	u64 first, last;
 	unsigned int i, ranges = omni_scaled(test, 10000);
 
-	domain = flush_setup(test, VTD_MODEL_CAP, ECAP_REGISTERS, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	for (first = 0; first < 128 && test->status == KUNIT_SUCCESS; first++) {
 		for (last = first; last < 128; last++) {
-			vtd_model_trace(m);
+			omni_model_trace(m);
 			flush_gathered(domain, first, last);
-			flush_check_cover(test, m, first, last, 18);
+			flush_check_cover(test, m, first, last);
 		}
 	}
 	omni_seed(test, &rnd);
@@ -394,9 +401,9 @@ static void f5_cover_is_minimal_and_always_covers(struct kunit *test)
 			(BIT_ULL(36) - 1);
 		last = first + (prandom_u32_state(&rnd) & (BIT_ULL(lg2) - 1));
 		last = min(last, BIT_ULL(36) - 1);
-		vtd_model_trace(m);
+		omni_model_trace(m);
 		flush_gathered(domain, first, last);
-		flush_check_cover(test, m, first, last, 18);
+		flush_check_cover(test, m, first, last);
 	}
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
@@ -406,33 +413,26 @@ static void f5_device_tlb_cover_is_minimal(struct kunit *test)
 	struct omni_device *od;
 	struct omni_domain *domain;
 	struct rnd_state rnd;
-	struct vtd_model *m;
-	struct vtd_desc desc;
+	struct omni_model *m;
+	struct omni_command cmd;
 	unsigned int i;
 
-	domain = flush_setup(test, 0, 0, &m, &od, 32);
+	domain = flush_setup(test, &m, &od, 32);
 	omni_seed(test, &rnd);
 	for (i = 0; i < 3000 && test->status == KUNIT_SUCCESS; i++) {
 		u64 first = i < 1000 ? i / 32 : prandom_u32_state(&rnd);
 		u64 last = i < 1000 ? first + i % 32 :
 			   first + (prandom_u32_state(&rnd) >> omni_below(&rnd, 32));
-		unsigned int am = flush_cover(first, last), bits = 0;
-		u64 hi;
+		unsigned int lg2 = flush_cover(first, last);
 
-		vtd_model_trace(m);
+		omni_model_trace(m);
 		flush_gathered(domain, first, last);
-		KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 1, &desc));
-		KUNIT_ASSERT_EQ(test, FIELD_GET(VTD_DESC_TYPE, le64_to_cpu(desc.lo)),
-				VTD_DESC_DEVICE_TLB);
-		KUNIT_ASSERT_EQ(test, FIELD_GET(VTD_DEVTLB_QDEP, le64_to_cpu(desc.lo)), 0);
-		hi = le64_to_cpu(desc.hi);
-		if (hi & VTD_DEVTLB_HI_S) {
-			for (bits = 1; hi & BIT_ULL(11 + bits); bits++)
-				;
-		}
-		if (bits != am || hi >> 12 >> am != first >> am)
-			KUNIT_FAIL(test, "pages %llx to %llx: %llx is not 2^%u", first, last, hi,
-				   am);
+		KUNIT_ASSERT_TRUE(test, omni_model_traced(m, 1, &cmd));
+		KUNIT_ASSERT_EQ(test, cmd.kind, OMNI_CMD_DEVICE_TLB);
+		KUNIT_ASSERT_EQ(test, cmd.rid, RID);
+		if (cmd.first != first >> lg2 << lg2 || cmd.last != (first | (BIT_ULL(lg2) - 1)))
+			KUNIT_FAIL(test, "pages %llx to %llx: %llx to %llx is not the cover of 2^%u",
+				   first, last, cmd.first, cmd.last, lg2);
 	}
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
@@ -441,16 +441,16 @@ static void f5_no_page_command_goes_domain_wide(struct kunit *test)
 {
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
-	struct vtd_desc desc;
+	struct omni_model *m;
+	struct omni_command cmd;
 
-	domain = flush_setup(test, VTD_MODEL_CAP & ~VTD_CAP_PSI, 0, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, false, NULL), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, SZ_4K), SZ_4K);
-	KUNIT_ASSERT_TRUE(test, vtd_model_traced(m, 0, &desc));
-	KUNIT_EXPECT_EQ(test, FIELD_GET(VTD_DESC_G, le64_to_cpu(desc.lo)), VTD_G_DOMAIN);
-	KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA, false, NULL), 0);
+	KUNIT_ASSERT_TRUE(test, omni_model_traced(m, 0, &cmd));
+	KUNIT_EXPECT_EQ(test, cmd.kind, OMNI_CMD_DOMAIN);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, false, NULL), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
@@ -459,15 +459,15 @@ static void f5_disjoint_pieces_are_one_flush(struct kunit *test)
 	struct iommu_iotlb_gather gather;
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
+	struct omni_model *m;
 	u64 before, merged;
 	unsigned int i;
 
-	domain = flush_setup(test, 0, 0, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	for (i = 0; i < 40; i++) {
 		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + i * 3 * SZ_2M, PA, SZ_4K,
 						    1 + i, BOTH), 0);
-		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + i * 3 * SZ_2M, true, NULL),
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA + i * 3 * SZ_2M, true, NULL),
 				0);
 	}
 	before = flush_commands(m);
@@ -480,36 +480,36 @@ static void f5_disjoint_pieces_are_one_flush(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
 	KUNIT_EXPECT_EQ(test, omni_counted(OMNI_FLUSH_MERGED), merged + 39);
 	for (i = 0; i < 40; i++)
-		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA + i * 3 * SZ_2M, true, NULL),
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + i * 3 * SZ_2M, true, NULL),
 				0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
 /* F6 */
 
-static void flush_read_counts(struct vtd_model *m, u64 *counts)
+static void flush_read_counts(struct omni_model *m, u64 *counts)
 {
-	const struct omni_unit_counts *c = &m->unit->core.counts;
+	const struct omni_unit_counts *c = &m->unit->counts;
 
-	counts[VTD_MODEL_CONTEXT] = c->context;
-	counts[VTD_MODEL_GLOBAL] = c->iotlb_global;
-	counts[VTD_MODEL_DOMAIN] = c->iotlb_domain;
-	counts[VTD_MODEL_PAGE] = c->iotlb_page;
-	counts[VTD_MODEL_DEVTLB] = c->device_tlb;
-	counts[VTD_MODEL_WAIT] = c->wait;
+	counts[OMNI_CMD_ENTRY] = c->context;
+	counts[OMNI_CMD_GLOBAL] = c->iotlb_global;
+	counts[OMNI_CMD_DOMAIN] = c->iotlb_domain;
+	counts[OMNI_CMD_PAGES] = c->iotlb_page;
+	counts[OMNI_CMD_DEVICE_TLB] = c->device_tlb;
+	counts[OMNI_CMD_WAIT] = c->wait;
 }
 
 static void f6_every_decision_is_counted(struct kunit *test)
 {
-	u64 counts[VTD_MODEL_COMMANDS], before[OMNI_NR_COUNTS], ends, decided;
+	u64 counts[OMNI_CMD_KINDS], before[OMNI_NR_COUNTS], ends, decided;
 	struct iommu_iotlb_gather gather;
 	struct omni_device *od;
 	struct omni_domain *domain;
 	struct rnd_state rnd;
-	struct vtd_model *m;
+	struct omni_model *m;
 	unsigned int i;
 
-	domain = flush_setup(test, VTD_MODEL_CAP | VTD_CAP_CM, 0, &m, &od, 8);
+	domain = flush_setup(test, &m, &od, 8);
 	omni_seed(test, &rnd);
 	for (i = 0; i < OMNI_NR_COUNTS; i++)
 		before[i] = omni_counted(i);
@@ -552,8 +552,8 @@ static void f6_every_decision_is_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 
 	flush_read_counts(m, counts);
-	for (i = 0; i <= VTD_MODEL_WAIT; i++)
-		KUNIT_EXPECT_EQ_MSG(test, counts[i], vtd_model_done(m, i), "command %u", i);
+	for (i = 0; i <= OMNI_CMD_WAIT; i++)
+		KUNIT_EXPECT_EQ_MSG(test, counts[i], omni_model_done(m, i), "command %u", i);
 }
 
 /* S2 */
@@ -572,24 +572,25 @@ static void s2_tables_are_freed_after_the_flush(struct kunit *test)
 	struct flush_one one = { .done = COMPLETION_INITIALIZER_ONSTACK(one.done) };
 	struct task_struct *task;
 	struct omni_device *od;
-	struct vtd_model *m;
-	unsigned int tail, tries;
+	struct omni_model *m;
+	unsigned int tries;
+	u64 doorbells;
 	long tables;
 
-	one.domain = flush_setup(test, 0, 0, &m, &od, 0);
+	one.domain = flush_setup(test, &m, &od, 0);
 	KUNIT_ASSERT_EQ(test, omni_test_map(one.domain, IOVA, PA, SZ_4K, 512, BOTH), 0);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA, true, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
 	tables = omni_tables_live();
-	vtd_model_hang(m, true);
-	tail = READ_ONCE(m->iqt);
+	omni_model_hang(m, true);
+	doorbells = READ_ONCE(m->doorbells);
 	task = kthread_run(flush_table, &one, "omni-flush");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	for (tries = 0; tries < 300 && READ_ONCE(m->iqt) == tail; tries++)
+	for (tries = 0; tries < 300 && READ_ONCE(m->doorbells) == doorbells; tries++)
 		usleep_range(500, 1000);
-	KUNIT_EXPECT_NE(test, READ_ONCE(m->iqt), tail);
+	KUNIT_EXPECT_NE(test, READ_ONCE(m->doorbells), doorbells);
 	msleep(20);
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
-	vtd_model_hang(m, false);
+	omni_model_hang(m, false);
 	wait_for_completion(&one.done);
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables - 1);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
@@ -600,15 +601,15 @@ static void s2_queued_tables_wait_for_flush_iotlb_all(struct kunit *test)
 	struct iommu_iotlb_gather gather;
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
+	struct omni_model *m;
 	long tables;
 	u64 before;
 	unsigned int i;
 
-	domain = flush_setup(test, 0, 0, &m, &od, 4);
+	domain = flush_setup(test, &m, &od, 4);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 4 * 512, BOTH), 0);
 	for (i = 0; i < 4; i++)
-		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + i * SZ_2M, true, NULL), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA + i * SZ_2M, true, NULL), 0);
 	tables = omni_tables_live();
 	before = flush_commands(m);
 	for (i = 0; i < 4; i++) {
@@ -620,12 +621,12 @@ static void s2_queued_tables_wait_for_flush_iotlb_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, flush_commands(m), before);
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
 	domain->iommu.ops->flush_iotlb_all(&domain->iommu);
-	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DOMAIN), 1);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_DOMAIN), 1);
 	KUNIT_EXPECT_EQ(test, flush_commands(m), before + 1);
-	KUNIT_EXPECT_EQ(test, vtd_model_done(m, VTD_MODEL_DEVTLB), 1);
+	KUNIT_EXPECT_EQ(test, omni_model_done(m, OMNI_CMD_DEVICE_TLB), 1);
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables - 4);
 	for (i = 0; i < 4; i++)
-		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, IOVA + i * SZ_2M, true, NULL), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + i * SZ_2M, true, NULL), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
@@ -640,16 +641,16 @@ static void n7_each_changed_line_is_written_back_once(struct kunit *test)
 	};
 	struct omni_device *od;
 	struct omni_domain *domain;
-	struct vtd_model *m;
+	struct omni_model *m;
 	unsigned long lines;
 	unsigned int i;
 
-	domain = flush_setup(test, VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C, &m, &od, 0);
+	domain = flush_setup(test, &m, &od, 0);
 	/* A page that stays keeps the table. Lines of it that nobody used are clean, too. */
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA + 511 * SZ_4K, PA, SZ_4K, 1, BOTH), 0);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + 100 * SZ_4K, false, NULL), 6);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, IOVA + 5 * SZ_2M, false, NULL), 6);
-	KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, 9ULL * SZ_1G, false, NULL), 6);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + 100 * SZ_4K, false, NULL), 0);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + 5 * SZ_2M, false, NULL), 0);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, 9ULL * SZ_1G, false, NULL), 0);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		u64 iova = IOVA + cases[i].first * SZ_4K;
 
@@ -657,32 +658,32 @@ static void n7_each_changed_line_is_written_back_once(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA, SZ_4K, cases[i].nr, BOTH),
 				0);
 		KUNIT_EXPECT_EQ(test, omni_memory_cleaned() - lines, cases[i].lines);
-		KUNIT_EXPECT_EQ(test, vtd_model_access(m, RID, iova, true, NULL), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, iova, true, NULL), 0);
 		lines = omni_memory_cleaned();
 		omni_test_unmap(domain, iova, cases[i].nr * SZ_4K);
 		KUNIT_EXPECT_EQ(test, omni_memory_cleaned() - lines, cases[i].lines);
-		KUNIT_EXPECT_NE(test, vtd_model_access(m, RID, iova, true, NULL), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, iova, true, NULL), 0);
 	}
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
 static struct kunit_case flush_cases[] = {
-	KUNIT_CASE(kinds_accumulate_to_the_highest),
-	KUNIT_CASE(f1_steps_issue_nothing),
-	KUNIT_CASE(f2_added_costs_nothing),
-	KUNIT_CASE(f2_added_is_flushed_where_it_is_cached),
-	KUNIT_CASE(f2_added_flushes_the_write_buffer),
-	KUNIT_CASE(f2_a_domain_nobody_uses_costs_nothing),
-	KUNIT_CASE(f3_leaf_hint_exactly_when_no_table_was_unlinked),
-	KUNIT_CASE(f4_all_units_are_asked_before_one_is_waited_for),
-	KUNIT_CASE(f5_cover_is_minimal_and_always_covers),
-	KUNIT_CASE(f5_device_tlb_cover_is_minimal),
-	KUNIT_CASE(f5_no_page_command_goes_domain_wide),
-	KUNIT_CASE(f5_disjoint_pieces_are_one_flush),
-	KUNIT_CASE(f6_every_decision_is_counted),
-	KUNIT_CASE(s2_tables_are_freed_after_the_flush),
-	KUNIT_CASE(s2_queued_tables_wait_for_flush_iotlb_all),
-	KUNIT_CASE(n7_each_changed_line_is_written_back_once),
+	KUNIT_CASE_PARAM(kinds_accumulate_to_the_highest, flush_gen_params),
+	KUNIT_CASE_PARAM(f1_steps_issue_nothing, added_gen_params),
+	KUNIT_CASE_PARAM(f2_added_costs_nothing, flush_gen_params),
+	KUNIT_CASE_PARAM(f2_added_is_flushed_where_it_is_cached, absent_gen_params),
+	KUNIT_CASE_PARAM(f2_added_flushes_the_write_buffer, buffer_gen_params),
+	KUNIT_CASE_PARAM(f2_a_domain_nobody_uses_costs_nothing, added_gen_params),
+	KUNIT_CASE_PARAM(f3_leaf_hint_exactly_when_no_table_was_unlinked, either_gen_params),
+	KUNIT_CASE_PARAM(f4_all_units_are_asked_before_one_is_waited_for, flush_gen_params),
+	KUNIT_CASE_PARAM(f5_cover_is_minimal_and_always_covers, either_gen_params),
+	KUNIT_CASE_PARAM(f5_device_tlb_cover_is_minimal, flush_gen_params),
+	KUNIT_CASE_PARAM(f5_no_page_command_goes_domain_wide, no_pages_gen_params),
+	KUNIT_CASE_PARAM(f5_disjoint_pieces_are_one_flush, flush_gen_params),
+	KUNIT_CASE_PARAM(f6_every_decision_is_counted, absent_gen_params),
+	KUNIT_CASE_PARAM(s2_tables_are_freed_after_the_flush, flush_gen_params),
+	KUNIT_CASE_PARAM(s2_queued_tables_wait_for_flush_iotlb_all, flush_gen_params),
+	KUNIT_CASE_PARAM(n7_each_changed_line_is_written_back_once, no_snoop_gen_params),
 	{ }
 };
 

@@ -4,10 +4,7 @@
  * says so, leaves everything as it was, and succeeds when memory is back.
  */
 #include "inject.h"
-
-#ifdef CONFIG_X86
-
-#include "model_vtd.h"
+#include "kit.h"
 
 #include <linux/iommu.h>
 #include <linux/pci.h>
@@ -18,79 +15,54 @@
 #define MEMORY_PAGES	(SZ_2M / SZ_4K + 9)
 #define MEMORY_PA	0x40003000ULL
 
-/**
- * struct memory_shape - one parameter of a case
- * @name: for the case's name
- * @cap: capability register
- * @ecap: extended capability register
- */
-struct memory_shape {
-	const char *name;
-	u64 cap;
-	u64 ecap;
+static const struct omni_variant memory_shapes[] = {
+	{ "snooped" },
+	{ "not-snooped", OMNI_NO_SNOOP_WALKS },
+	{ "absent", OMNI_CACHES_ABSENT },
+	{ "absent-not-snooped", OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
+	{ "no-pass-through", OMNI_NO_PASS_THROUGH },
+	{ "registers", OMNI_NO_QUEUE },
 };
 
-static const struct memory_shape memory_shapes[] = {
-	{ "snooped", VTD_MODEL_CAP, VTD_MODEL_ECAP },
-	{ "not-snooped", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C },
-	{ "caching-mode", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP & ~VTD_ECAP_C },
-	{ "no-pass-through", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_PT },
-	{ "registers", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~(VTD_ECAP_QI | VTD_ECAP_DT) },
-};
+OMNI_KIT_PARAM(memory, memory_shapes)
 
-KUNIT_ARRAY_PARAM_DESC(memory, memory_shapes, name);
-
-static struct vtd_model *memory_model(struct kunit *test)
+static struct omni_model *memory_model(struct kunit *test)
 {
-	const struct memory_shape *shape = test->param_value;
-	struct vtd_model_config config = {
-		.name = shape->name,
-		.cap = shape->cap,
-		.ecap = shape->ecap,
-	};
-
 	inject_need(test);
-	return vtd_model_create(test, &config);
+	return omni_model_create(test);
 }
 
-static void memory_domain_gone(void *domain)
+static struct omni_domain *memory_domain(struct omni_model *m)
 {
-	vtd_domain_free(domain);
-}
+	struct omni_domain *domain = omni_model_domain(m);
 
-static struct omni_domain *memory_domain(struct kunit *test, struct vtd_model *m)
-{
-	struct omni_domain *domain = vtd_domain_create(m->unit, NUMA_NO_NODE);
-
-	KUNIT_ASSERT_FALSE(test, IS_ERR(domain));
 	domain->iommu.type = IOMMU_DOMAIN_UNMANAGED;
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, memory_domain_gone, domain));
 	return domain;
 }
 
 /* A domain is made whole or not at all. */
 static void memory_domain_create(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
+	struct omni_model *m = memory_model(test);
 	long live = omni_tables_live();
 	struct omni_domain *domain;
 	struct inject i;
 
 	inject_each(test, i) {
 		inject(i.nth);
-		domain = vtd_domain_create(m->unit, NUMA_NO_NODE);
+		domain = m->ops->domain(m);
 		inject_judge(test, &i, PTR_ERR_OR_ZERO(domain));
 		if (!IS_ERR(domain)) {
 			KUNIT_EXPECT_EQ(test, omni_tables_live(), live + 1);
 			KUNIT_EXPECT_NOT_NULL(test, domain->pt.root);
 			KUNIT_EXPECT_NOT_NULL(test, rcu_access_pointer(domain->reach));
-			vtd_domain_free(domain);
+			omni_domain_free(domain);
 		}
 		KUNIT_EXPECT_EQ(test, omni_tables_live(), live);
 	}
 }
 
-static void memory_expect_mapped(struct kunit *test, struct vtd_model *m,
+static void memory_expect_mapped(struct kunit *test, struct omni_model *m,
 				 struct omni_domain *domain, u64 size, bool attached)
 {
 	u64 at, pa;
@@ -103,7 +75,7 @@ static void memory_expect_mapped(struct kunit *test, struct vtd_model *m,
 				domain->iommu.ops->iova_to_phys(&domain->iommu, iova));
 		if (!attached || at % (64 * SZ_4K))
 			continue;
-		fault = vtd_model_access(m, MEMORY_RID, iova, true, &pa);
+		fault = omni_access(m, MEMORY_RID, iova, true, &pa);
 		KUNIT_EXPECT_EQ(test, !fault, !!want);
 		if (!fault)
 			KUNIT_EXPECT_EQ(test, pa, want);
@@ -113,11 +85,11 @@ static void memory_expect_mapped(struct kunit *test, struct vtd_model *m,
 /* The wing's map says how far it came, and what it says is mapped, nothing else. */
 static void memory_map_says_how_far(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
+	struct omni_model *m = memory_model(test);
 	struct inject i;
 
 	inject_each(test, i) {
-		struct omni_domain *domain = vtd_domain_create(m->unit, NUMA_NO_NODE);
+		struct omni_domain *domain = m->ops->domain(m);
 		size_t mapped = 0;
 		int ret;
 
@@ -134,20 +106,20 @@ static void memory_map_says_how_far(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, mapped,
 					omni_test_unmap(domain, MEMORY_IOVA, mapped));
 		memory_expect_mapped(test, m, domain, 0, false);
-		vtd_domain_free(domain);
+		omni_domain_free(domain);
 	}
 }
 
 /* The kernel's map undoes what it began; memory back, the same map succeeds. */
 static void memory_map_all_or_nothing(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
-	struct omni_device *od = vtd_model_device(test, m, MEMORY_RID, 0);
+	struct omni_model *m = memory_model(test);
+	struct omni_device *od = omni_model_device(m, MEMORY_RID, 0);
 	long live = omni_tables_live();
 	struct inject i;
 
 	inject_each(test, i) {
-		struct omni_domain *domain = vtd_domain_create(m->unit, NUMA_NO_NODE);
+		struct omni_domain *domain = m->ops->domain(m);
 		int ret;
 
 		KUNIT_ASSERT_FALSE(test, IS_ERR(domain));
@@ -174,19 +146,19 @@ static void memory_map_all_or_nothing(struct kunit *test)
 		KUNIT_EXPECT_FALSE_MSG(test, inject_end(), "unmap allocates");
 		memory_expect_mapped(test, m, domain, 0, true);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));
-		vtd_domain_free(domain);
+		omni_domain_free(domain);
 		KUNIT_EXPECT_EQ(test, omni_tables_live(), live);
 	}
-	vtd_model_check(test, m);
+	omni_model_check(test, m);
 }
 
 /* An attach that fails leaves the device where it was. */
 static void memory_attach(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
-	struct omni_device *od = vtd_model_device(test, m, MEMORY_RID, 0);
-	struct omni_domain *first = memory_domain(test, m), *second = memory_domain(test, m);
-	int tags = atomic_read(&m->unit->core.nr_tags);
+	struct omni_model *m = memory_model(test);
+	struct omni_device *od = omni_model_device(m, MEMORY_RID, 0);
+	struct omni_domain *first = memory_domain(m), *second = memory_domain(m);
+	int tags = m->ops->tags(m);
 	struct inject i;
 	unsigned int n;
 	u64 pa;
@@ -202,15 +174,15 @@ static void memory_attach(struct kunit *test)
 		ret = omni_test_attach(od, first);
 		inject_judge(test, &i, ret);
 		if (ret) {
-			KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags);
+			KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags);
 			KUNIT_EXPECT_NE(test, 0,
-					vtd_model_access(m, MEMORY_RID, SZ_1M, false, &pa));
+					omni_access(m, MEMORY_RID, SZ_1M, false, &pa));
 			continue;
 		}
-		KUNIT_EXPECT_EQ(test, 0, vtd_model_access(m, MEMORY_RID, SZ_1M, false, &pa));
+		KUNIT_EXPECT_EQ(test, 0, omni_access(m, MEMORY_RID, SZ_1M, false, &pa));
 		KUNIT_EXPECT_EQ(test, pa, SZ_16M);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));
-		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags);
+		KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags);
 	}
 
 	KUNIT_ASSERT_EQ(test, 0, omni_test_attach(od, first));
@@ -220,14 +192,14 @@ static void memory_attach(struct kunit *test)
 		inject(i.nth);
 		ret = omni_test_attach(od, second);
 		inject_judge(test, &i, ret);
-		KUNIT_EXPECT_EQ(test, 0, vtd_model_access(m, MEMORY_RID, SZ_1M, false, &pa));
+		KUNIT_EXPECT_EQ(test, 0, omni_access(m, MEMORY_RID, SZ_1M, false, &pa));
 		if (ret) {
 			KUNIT_EXPECT_EQ(test, pa, SZ_16M);
 		} else {
 			KUNIT_EXPECT_EQ(test, pa, SZ_32M);
 			KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, first));
 		}
-		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags + 1);
+		KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags + 1);
 	}
 
 	/* Leaving can't fail. */
@@ -235,38 +207,18 @@ static void memory_attach(struct kunit *test)
 		inject(n);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, n % 2 ? NULL : &omni_identity));
 		inject_end();
-		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->core.nr_tags), tags);
+		KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, first));
 	}
 	KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));
-	vtd_model_check(test, m);
-}
-
-/* Context tables: there or not there. */
-static void memory_tables_reserve(struct kunit *test)
-{
-	struct vtd_model *m = memory_model(test);
-	u16 rid = PCI_DEVID(0x77, 0);
-	struct inject i;
-
-	inject_each(test, i) {
-		struct vtd_root *root = &m->unit->root[PCI_BUS_NUM(rid)];
-		int ret;
-
-		inject(i.nth);
-		ret = vtd_tables_reserve(m->unit, rid);
-		inject_judge(test, &i, ret);
-		KUNIT_EXPECT_EQ(test, !m->unit->contexts[PCI_BUS_NUM(rid)], !!ret);
-		KUNIT_EXPECT_EQ(test, !root->lo, !!ret);
-	}
-	KUNIT_EXPECT_FALSE(test, vtd_context_is_set(m->unit, rid));
+	omni_model_check(test, m);
 }
 
 /* Requester IDs of a device with many, and of every device there is. */
 static void memory_pci_rids(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
-	struct omni_device *od = vtd_model_device(test, m, MEMORY_RID, 0);
+	struct omni_model *m = memory_model(test);
+	struct omni_device *od = omni_model_device(m, MEMORY_RID, 0);
 	struct pci_dev *fake = to_pci_dev(od->dev), *pdev = NULL;
 	struct inject i;
 	unsigned int n;
@@ -315,94 +267,69 @@ static void memory_pci_rids(struct kunit *test)
 /* A device of this machine is probed as if the model was its unit. */
 static void memory_probe(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
+	const struct omni_wing *wing = omni_kit(test)->wing;
+	struct omni_model *m = memory_model(test);
 	struct pci_dev *pdev = pci_get_device(PCI_ANY_ID, PCI_ANY_ID, NULL);
 	struct inject i;
 
 	if (!pdev)
 		kunit_skip(test, "the machine has no PCI device");
-	m->drhd.segment = pci_domain_nr(pdev->bus);
-	m->drhd.include_all = true;
-	list_add(&m->drhd.node, &vtd_firmware.drhds);
+	m->ops->claim(m, pdev, true);
 
 	inject_each(test, i) {
 		struct omni_device *od;
 
 		inject(i.nth);
-		od = vtd_wing.probe(&pdev->dev);
+		od = wing->probe(&pdev->dev);
 		inject_judge(test, &i, PTR_ERR_OR_ZERO(od));
 		KUNIT_EXPECT_NOT_NULL(test, od);
 		if (IS_ERR_OR_NULL(od))
 			continue;
-		KUNIT_EXPECT_PTR_EQ(test, od->unit, &m->unit->core);
+		KUNIT_EXPECT_PTR_EQ(test, od->unit, m->unit);
 		KUNIT_EXPECT_EQ(test, od->state, OMNI_BLOCKED);
-		vtd_wing.release(od);
+		wing->release(od);
 		rcu_barrier();
 	}
-	list_del(&m->drhd.node);
-	m->drhd.include_all = false;
+	m->ops->claim(m, pdev, false);
 	pci_dev_put(pdev);
-}
-
-/* A unit that was created has all that it was made for. */
-static void memory_expect_whole(struct kunit *test, const struct vtd_unit *unit)
-{
-	static const u64 somewhere[] = { SZ_4K, SZ_1G + SZ_4K, SZ_4G - SZ_4K };
-	unsigned int n;
-
-	KUNIT_EXPECT_TRUE(test, unit->regs);
-	KUNIT_EXPECT_NOT_NULL(test, unit->res);
-	KUNIT_EXPECT_NOT_NULL(test, unit->root);
-	if (unit->ecap & VTD_ECAP_QI) {
-		KUNIT_EXPECT_NOT_NULL(test, unit->queue.ring);
-		KUNIT_EXPECT_NOT_NULL(test, unit->queue.status);
-	}
-	if (unit->ecap & VTD_ECAP_PT)
-		return;
-	KUNIT_ASSERT_NOT_NULL(test, unit->identity);
-	for (n = 0; n < ARRAY_SIZE(somewhere); n++)
-		KUNIT_EXPECT_EQ(test, somewhere[n],
-				vtd_domain_ops.iova_to_phys(&unit->identity->iommu, somewhere[n]));
 }
 
 /* A unit is claimed whole, or given back whole. */
 static void memory_unit_create(struct kunit *test)
 {
-	struct vtd_model *m = memory_model(test);
-	long live;
-	struct vtd_unit *unit = NULL;
+	const struct omni_wing *wing = omni_kit(test)->wing;
+	struct omni_model *m = memory_model(test);
+	struct omni_unit *unit = NULL;
 	struct inject i;
+	long live;
 
-	vtd_unit_off(&m->unit->core);
-	vtd_unit_destroy(&m->unit->core);
+	wing->unit_off(m->unit);
+	wing->unit_destroy(m->unit);
 	live = omni_tables_live();
 
 	inject_each(test, i) {
 		inject(i.nth);
-		unit = vtd_unit_create(&m->drhd);
+		unit = m->ops->remake(m);
 		/* The kernel's request_mem_region() says no more than NULL. */
 		inject_judge(test, &i, unit == ERR_PTR(-EBUSY) ? -ENOMEM : PTR_ERR_OR_ZERO(unit));
 		KUNIT_EXPECT_NOT_NULL(test, unit);
 		if (!IS_ERR_OR_NULL(unit))
-			memory_expect_whole(test, unit);
+			m->ops->whole(test, unit);
 		if (!IS_ERR_OR_NULL(unit) && i.failed)
-			vtd_unit_destroy(&unit->core);
+			wing->unit_destroy(unit);
 		if (i.failed)
 			KUNIT_EXPECT_EQ(test, omni_tables_live(), live);
 	}
-	/* Unit, register range, ring, status, root table. */
+	/* Unit, register range, queue, tables at least. */
 	KUNIT_EXPECT_GT(test, i.nth, 5);
 
 	/* The last one is the model's now. */
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(unit));
-	m->unit = unit;
-	unit->model = m;
-	m->drhd.unit = unit;
 	/* A fault interrupt that can't be had is done without. */
 	inject(1);
-	vtd_faults_create(unit);
+	m->ops->adopt(m, unit);
 	inject_end();
-	KUNIT_EXPECT_EQ(test, 0, vtd_unit_on(&unit->core));
+	KUNIT_EXPECT_EQ(test, 0, wing->unit_on(unit));
 }
 
 static struct kunit_case memory_cases[] = {
@@ -410,7 +337,6 @@ static struct kunit_case memory_cases[] = {
 	KUNIT_CASE_PARAM(memory_map_says_how_far, memory_gen_params),
 	KUNIT_CASE_PARAM(memory_map_all_or_nothing, memory_gen_params),
 	KUNIT_CASE_PARAM(memory_attach, memory_gen_params),
-	KUNIT_CASE_PARAM(memory_tables_reserve, memory_gen_params),
 	KUNIT_CASE_PARAM(memory_pci_rids, memory_gen_params),
 	KUNIT_CASE_PARAM(memory_probe, memory_gen_params),
 	KUNIT_CASE_PARAM(memory_unit_create, memory_gen_params),
@@ -423,5 +349,3 @@ static struct kunit_suite memory_suite = {
 };
 
 kunit_test_suites(&memory_suite);
-
-#endif

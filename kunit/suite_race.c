@@ -9,7 +9,7 @@
  * or another domain's, is a stale hit. Whoever maps tries the mapping at
  * once, so that what was not flushed though it had to be is found, too.
  */
-#include "model_vtd.h"
+#include "kit.h"
 
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -30,33 +30,26 @@
 #define RACE_ROAMER	0x0208
 #define RACE_IDENTITY	2		/* bit of race.may, besides those of the domains */
 
-struct race_config {
-	const char *name;
-	u64 cap;
-	u64 ecap;
-	u8 ats;
-	bool evict;
-	bool speculate;
-	bool alone;	/* the second domain has the wandering device only */
+/* In struct omni_variant.more: the second domain has the wandering device only. */
+#define RACE_ALONE	1
+
+static const struct omni_variant race_variants[] = {
+	{ "plain" },
+	{ "alone", .more = RACE_ALONE },
+	{ "alone_ats", .ats = 1, .more = RACE_ALONE },
+	{ "alone_incoherent", OMNI_NO_SNOOP_WALKS, .more = RACE_ALONE },
+	{ "evict", .evict = true, .speculate = true },
+	{ "absent", OMNI_CACHES_ABSENT, .speculate = true },
+	{ "write_buffer", OMNI_WRITE_BUFFER },
+	{ "incoherent", OMNI_NO_SNOOP_WALKS },
+	{ "incoherent_absent", OMNI_NO_SNOOP_WALKS | OMNI_CACHES_ABSENT, .evict = true },
+	{ "ats", .ats = 4 },
+	{ "ats_absent", OMNI_CACHES_ABSENT, .ats = 32, .evict = true },
+	{ "no_pages", OMNI_NO_PAGE_COMMAND, .ats = 1 },
+	{ "registers", OMNI_NO_QUEUE, .speculate = true },
 };
 
-static const struct race_config race_configs[] = {
-	{ "plain", VTD_MODEL_CAP, VTD_MODEL_ECAP },
-	{ "alone", VTD_MODEL_CAP, VTD_MODEL_ECAP, .alone = true },
-	{ "alone_ats", VTD_MODEL_CAP, VTD_MODEL_ECAP, .ats = 1, .alone = true },
-	{ "alone_incoherent", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C, .alone = true },
-	{ "evict", VTD_MODEL_CAP, VTD_MODEL_ECAP, .evict = true, .speculate = true },
-	{ "cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP, .speculate = true },
-	{ "rwbf", VTD_MODEL_CAP | VTD_CAP_RWBF, VTD_MODEL_ECAP },
-	{ "incoherent", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~VTD_ECAP_C },
-	{ "incoherent_cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP & ~VTD_ECAP_C,
-	  .evict = true },
-	{ "ats", VTD_MODEL_CAP, VTD_MODEL_ECAP, .ats = 4 },
-	{ "ats_cm", VTD_MODEL_CAP | VTD_CAP_CM, VTD_MODEL_ECAP, .ats = 32, .evict = true },
-	{ "no_pages", VTD_MODEL_CAP & ~VTD_CAP_PSI, VTD_MODEL_ECAP, .ats = 1 },
-	{ "registers", VTD_MODEL_CAP, VTD_MODEL_ECAP & ~(VTD_ECAP_QI | VTD_ECAP_DT),
-	  .speculate = true },
-};
+OMNI_KIT_PARAM(race, race_variants)
 
 /**
  * struct race - many at once on one unit
@@ -78,7 +71,7 @@ static const struct race_config race_configs[] = {
  * @errors: operations that failed
  */
 struct race {
-	struct vtd_model *m;
+	struct omni_model *m;
 	struct omni_domain *domain[2];
 	struct omni_device *fixed[2];
 	bool alone;
@@ -145,7 +138,7 @@ static int race_touch(struct race *race, u16 rid, u64 iova, bool write, u64 *pa)
 {
 	struct race_access access = { .race = race, .rid = rid, .iova = iova };
 
-	return vtd_model_dma(race->m, rid, iova, write, pa, race_meet, &access);
+	return omni_model_dma(race->m, rid, iova, write, pa, race_meet, &access);
 }
 
 static int race_dma(void *arg)
@@ -327,14 +320,7 @@ static void s1_no_stale_hit_under_interleaving(struct kunit *test)
 {
 	int (*const jobs[])(void *) = { race_mapper, race_mapper, race_mapper, race_roam,
 					race_dma };
-	const struct race_config *config = test->param_value;
-	const struct vtd_model_config model = {
-		.name = config->name,
-		.cap = config->cap,
-		.ecap = config->ecap,
-		.evict = config->evict,
-		.speculate = config->speculate,
-	};
+	const struct omni_variant *config = omni_variant(test);
 	struct task_struct *tasks[ARRAY_SIZE(jobs)];
 	struct race_mapper self[ARRAY_SIZE(jobs)];
 	struct rnd_state rnd;
@@ -346,17 +332,17 @@ static void s1_no_stale_hit_under_interleaving(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	race->allowed = race_alloc(test, RACE_PAGES);
 	race->where = race_alloc(test, RACE_PAGES / RACE_BLOCK * sizeof(*race->where));
-	race->m = vtd_model_create(test, &model);
+	race->m = omni_model_create(test);
 	race->m->mute = true;
-	race->alone = config->alone;
+	race->alone = config->more & RACE_ALONE;
 	for (i = 0; i < 2; i++) {
-		race->domain[i] = vtd_model_domain(test, race->m);
-		race->fixed[i] = vtd_model_device(test, race->m, RACE_FIXED + i, config->ats);
+		race->domain[i] = omni_model_domain(race->m);
+		race->fixed[i] = omni_model_device(race->m, RACE_FIXED + i, config->ats);
 		if (!i || !race->alone)
 			KUNIT_ASSERT_EQ(test, omni_test_attach(race->fixed[i], race->domain[i]),
 					0);
 	}
-	race->roamer = vtd_model_device(test, race->m, RACE_ROAMER, config->ats);
+	race->roamer = omni_model_device(race->m, RACE_ROAMER, config->ats);
 	omni_seed(test, &rnd);
 	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
 		self[i] = (struct race_mapper) { .race = race, .id = i };
@@ -390,18 +376,11 @@ static void s1_no_stale_hit_under_interleaving(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_test_attach(race->roamer, NULL), 0);
 	for (i = 0; i < 2; i++) {
 		KUNIT_EXPECT_EQ(test, omni_test_attach(race->fixed[i], NULL), 0);
-		vtd_model_domain_free(test, race->domain[i]);
+		omni_model_domain_free(test, race->domain[i]);
 	}
-	vtd_model_destroy(test, race->m);
+	omni_model_destroy(race->m);
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
 }
-
-static void race_describe(const struct race_config *config, char *text)
-{
-	strscpy(text, config->name, KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(race, race_configs, race_describe);
 
 static struct kunit_case race_cases[] = {
 	KUNIT_CASE_PARAM(s1_no_stale_hit_under_interleaving, race_gen_params),

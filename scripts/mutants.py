@@ -32,11 +32,11 @@ SUITES = {
     "pgtable.c": ["omni_engine", "omni_flush", "omni_memory"],
     "include/pgtable_engine.h": ["omni_engine", "omni_flush", "omni_race"],
     "iommu_core.c": ["omni_units", "omni_queue", "omni_entries", "omni_race", "omni_memory"],
-    "vtd/queue.c": ["omni_queue", "omni_race"],
+    "vtd/queue.c": ["omni_queue", "omni_vtd_queue", "omni_race"],
     "vtd/invalidate.c": ["omni_flush", "omni_units", "omni_race"],
     "include/queue.h": ["omni_flush", "omni_units", "omni_race"],
     "units.c": ["omni_queue", "omni_units", "omni_memory"],
-    "vtd/tables.c": ["omni_entries", "omni_queue", "omni_race"],
+    "vtd/tables.c": ["omni_entries", "omni_vtd_entries", "omni_queue", "omni_race"],
     "vtd/domain.c": ["omni_units", "omni_flush"],
 }
 

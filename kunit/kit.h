@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Kits: what a suite needs of a vendor to test what is common to all. A case
+ * whose subject is common takes its parameters from OMNI_KIT_PARAM() and so
+ * runs with every vendor, and with every variant of a unit the vendor has.
+ */
+#ifndef OMNI_KUNIT_KIT_H
+#define OMNI_KUNIT_KIT_H
+
+#include "model.h"
+
+/* What a unit is like, in nobody's words; no bit: an ordinary unit. */
+#define OMNI_CACHES_ABSENT	BIT(0)	/* not-present entries are cached */
+#define OMNI_WRITE_BUFFER	BIT(1)	/* new entries linger in a write buffer */
+#define OMNI_NO_SNOOP_WALKS	BIT(2)	/* table walks don't snoop */
+#define OMNI_NO_PAGE_COMMAND	BIT(3)	/* a domain is the least that is invalidated */
+#define OMNI_NO_QUEUE		BIT(4)	/* commands go through registers */
+#define OMNI_NO_PASS_THROUGH	BIT(5)	/* identity needs tables */
+#define OMNI_NO_ENFORCE		BIT(6)	/* coherency can't be enforced */
+#define OMNI_NARROW_WALKS	BIT(7)	/* the fewest levels only */
+#define OMNI_WIDE_WALKS		BIT(8)	/* more levels only */
+#define OMNI_NARROW_ADDRESSES	BIT(9)	/* a bit less than the levels give */
+#define OMNI_MIDDLE_LEAVES	BIT(10)	/* leaves of 2M at most */
+#define OMNI_SMALL_LEAVES	BIT(11)	/* leaves of 4K only */
+#define OMNI_FEW_TAGS		BIT(12)	/* 14 domains */
+#define OMNI_DIRTY		BIT(13)	/* the unit marks what it writes */
+
+/**
+ * struct omni_variant - one parameter of a case: a unit, and what is done with it
+ * @name: for the case's name; NULL for none
+ * @traits: what the unit is like
+ * @ats: depth of the devices' device TLBs, 0 for none
+ * @evict: caches forget entries at random
+ * @speculate: each access translates the page behind it too
+ * @more: whatever the suite likes
+ */
+struct omni_variant {
+	const char *name;
+	unsigned long traits;
+	u8 ats;
+	bool evict;
+	bool speculate;
+	unsigned long more;
+};
+
+/**
+ * struct omni_kit - a vendor
+ * @name: for names of cases
+ * @wing: the driver's side
+ * @able: traits that its units may have
+ * @submit_max: commands of one submission
+ * @queue_size: commands its queue holds
+ * @deadline_ms: of a wait
+ * @cover_max: lg2 of the pages one command covers at most
+ * @entry_parts: times the hardware has to look at an entry to see all of it
+ * @create: make a unit, switched on; it ends with the test
+ */
+struct omni_kit {
+	const char *name;
+	const struct omni_wing *wing;
+	unsigned long able;
+	unsigned int submit_max;
+	unsigned int queue_size;
+	unsigned int deadline_ms;
+	unsigned int cover_max;
+	unsigned int entry_parts;
+	struct omni_model *(*create)(struct kunit *test, const struct omni_variant *variant);
+};
+
+extern const struct omni_kit vtd_kit;
+
+#define OMNI_KITS_MAX	4
+
+/**
+ * omni_kits - all of them, NULL at the end
+ */
+extern const struct omni_kit * const omni_kits[];
+
+/**
+ * struct omni_param - the parameter of a case
+ * @kit: the vendor
+ * @variant: the unit
+ */
+struct omni_param {
+	const struct omni_kit *kit;
+	const struct omni_variant *variant;
+};
+
+/**
+ * omni_kit_next() - the next parameter of a case
+ * @variants: the case's
+ * @nr: how many
+ * @params: room for @nr parameters for each of OMNI_KITS_MAX vendors
+ * @prev: the parameter before
+ * @desc: receives its name
+ *
+ * Return: the parameter or NULL.
+ * Context: may sleep.
+ */
+const void *omni_kit_next(const struct omni_variant *variants, unsigned int nr,
+			  struct omni_param *params, const void *prev, char *desc);
+
+/**
+ * OMNI_KIT_PARAM() - define what generates the parameters of cases
+ * @prefix: @prefix_gen_params() is defined
+ * @variants: an array of struct omni_variant
+ */
+#define OMNI_KIT_PARAM(prefix, variants)						\
+static const void *prefix##_gen_params(const void *prev, char *desc)			\
+{											\
+	static struct omni_param params[ARRAY_SIZE(variants) * OMNI_KITS_MAX];		\
+											\
+	return omni_kit_next(variants, ARRAY_SIZE(variants), params, prev, desc);	\
+}
+
+/* A case with parameters that takes its time. */
+#define OMNI_CASE_PARAM_SLOW(test_name, gen_params)					\
+	KUNIT_CASE_PARAM_ATTR(test_name, gen_params, { .speed = KUNIT_SPEED_SLOW })
+
+/* An ordinary unit of every vendor. */
+extern const struct omni_variant omni_ordinary[1];
+
+static inline const struct omni_kit *omni_kit(struct kunit *test)
+{
+	return ((const struct omni_param *)test->param_value)->kit;
+}
+
+static inline const struct omni_variant *omni_variant(struct kunit *test)
+{
+	return ((const struct omni_param *)test->param_value)->variant;
+}
+
+/**
+ * omni_model_create() - the unit that the case's parameter describes
+ * @test: the test
+ *
+ * Return: the model; the test ends when it can't be made.
+ * Context: may sleep.
+ */
+static inline struct omni_model *omni_model_create(struct kunit *test)
+{
+	return omni_kit(test)->create(test, omni_variant(test));
+}
+
+/**
+ * omni_model_create_as() - a unit of the parameter's vendor
+ * @test: the test
+ * @name: for messages
+ * @traits: what it is like
+ *
+ * Return: the model; the test ends when it can't be made.
+ * Context: may sleep.
+ */
+static inline struct omni_model *omni_model_create_as(struct kunit *test, const char *name,
+						      unsigned long traits)
+{
+	const struct omni_variant variant = { .name = name, .traits = traits };
+
+	return omni_kit(test)->create(test, &variant);
+}
+
+#endif
