@@ -101,6 +101,8 @@ struct amd_model {
 	u64 seq;
 	struct amd_pending pending[AMD_MODEL_PENDING];
 	unsigned int nr_pending;
+
+	DECLARE_BITMAP(known, 65536);	/* device IDs that were ever used */
 };
 
 static inline struct amd_model *to_amd_model(struct omni_model *m)
