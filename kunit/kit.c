@@ -5,6 +5,7 @@
 const struct omni_kit * const omni_kits[] = {
 #ifdef CONFIG_X86
 	&vtd_kit,
+	&amd_kit,
 #endif
 	NULL
 };

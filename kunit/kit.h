@@ -68,6 +68,7 @@ struct omni_kit {
 };
 
 extern const struct omni_kit vtd_kit;
+extern const struct omni_kit amd_kit;
 
 #define OMNI_KITS_MAX	4
 

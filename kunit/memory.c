@@ -257,7 +257,10 @@ size_t omni_test_unmap(struct omni_domain *domain, u64 iova, size_t size)
 #define FAKE_ATS_CAP	0x100
 
 struct fake_device {
-	struct omni_device od;
+	union {
+		struct omni_device od;
+		u8 wing[1024];	/* what a wing has behind it */
+	};
 	struct pci_dev pdev;
 	struct pci_bus bus;
 	struct dev_iommu iommu;

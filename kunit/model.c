@@ -390,8 +390,13 @@ void omni_model_destroy(struct omni_model *m)
 
 struct omni_device *omni_model_device(struct omni_model *m, u16 rid, u8 ats_depth)
 {
+	struct omni_device *od;
+
 	KUNIT_ASSERT_EQ(m->test, m->ops->reserve(m, rid), 0);
-	return omni_test_device(m->test, m->unit, rid, ats_depth, omni_model_ats, m);
+	od = omni_test_device(m->test, m->unit, rid, ats_depth, omni_model_ats, m);
+	if (m->ops->device)
+		m->ops->device(od);
+	return od;
 }
 
 static void omni_model_domain_end(void *arg)

@@ -120,6 +120,7 @@ struct omni_receipt {
  * @free: free the model's memory
  * @dma: one access, see omni_model_dma()
  * @reserve: prepare the entry of a requester ID, as the wing's probe does
+ * @device: set up the wing's part of a device, as its probe does; or NULL
  * @domain: a domain made for the unit, or ERR_PTR()
  * @claim: from now on, or no longer, the firmware says the PCI device is the unit's
  * @remake: create the driver's side of the unit anew, or ERR_PTR()
@@ -144,6 +145,7 @@ struct omni_model_ops {
 	int (*dma)(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa,
 		   void (*meet)(void *arg, u64 pa), void *arg);
 	int (*reserve)(struct omni_model *m, u16 rid);
+	void (*device)(struct omni_device *od);
 	struct omni_domain *(*domain)(struct omni_model *m);
 	void (*claim)(struct omni_model *m, struct pci_dev *pdev, bool on);
 	struct omni_unit *(*remake)(struct omni_model *m);

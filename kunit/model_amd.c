@@ -111,9 +111,9 @@ int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why)
 }
 
 /* Hardware reads an entry in halves. */
-void amd_model_dte_read(struct amd_model *m, u16 devid, bool coherent, u64 *dte)
+void amd_model_dte_read(u64 table, u16 devid, bool coherent, u64 *dte)
 {
-	u64 at = (m->devtab & GENMASK_ULL(51, 12)) + devid * 32;
+	u64 at = table + devid * 32;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
@@ -171,7 +171,8 @@ static struct omni_cached *amd_model_entry(struct amd_model *m, u16 devid)
 			return c;
 	if (devid >= nr)
 		return NULL;
-	amd_model_dte_read(m, devid, amd_model_coherent(m), new.raw);
+	amd_model_dte_read(m->devtab & GENMASK_ULL(51, 12), devid, amd_model_coherent(m),
+			   new.raw);
 	new.tag = DTE1_DOMAIN(new.raw[1]);
 	if (new.raw[0] == OMNI_MEMORY_GARBAGE) {
 		omni_violation(&m->base, "the entry of %04x was never written back", devid);
@@ -611,7 +612,8 @@ static void amd_model_reached(struct amd_model *m, u64 pa)
 	u64 seen[16], dte[4];
 
 	for_each_set_bit(devid, m->known, 65536) {
-		amd_model_dte_read(m, devid, amd_model_coherent(m), dte);
+		amd_model_dte_read(m->devtab & GENMASK_ULL(51, 12), devid, amd_model_coherent(m),
+				   dte);
 		if (dte[0] == OMNI_MEMORY_GARBAGE || amd_model_dte_fault(m, dte, &why) ||
 		    !DTE0_MODE(dte[0]))
 			continue;

@@ -123,7 +123,7 @@ static inline bool amd_model_on(const struct amd_model *m)
 
 /* The model's files share these; all but the last three want its lock held. */
 int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why);
-void amd_model_dte_read(struct amd_model *m, u16 devid, bool coherent, u64 *dte);
+void amd_model_dte_read(u64 table, u16 devid, bool coherent, u64 *dte);
 void amd_model_log(struct amd_model *m, u64 lo, u64 hi);
 void amd_model_settle(struct amd_model *m);
 void amd_model_fault(struct amd_model *m, u16 devid, u16 domain, u64 iova, u64 flags);

@@ -24,6 +24,7 @@
 #define RACE_WHOLE	9
 #define RACE_BLOCK	64		/* pages */
 #define RACE_MAPPERS	3
+#define RACE_JOBS	(RACE_MAPPERS + 2)
 #define RACE_PAGES	SZ_4M		/* physical pages, each used once */
 #define RACE_MS		500
 #define RACE_FIXED	0x0100		/* requester IDs */
@@ -51,6 +52,14 @@ static const struct omni_variant race_variants[] = {
 
 OMNI_KIT_PARAM(race, race_variants)
 
+struct race;
+
+struct race_mapper {
+	struct race *race;
+	unsigned int id;
+	struct rnd_state rnd;
+};
+
 /**
  * struct race - many at once on one unit
  * @m: the unit
@@ -69,6 +78,8 @@ OMNI_KIT_PARAM(race, race_variants)
  * @dmas: accesses
  * @moves: attaches of the roamer
  * @errors: operations that failed
+ * @tasks: those who do all that
+ * @self: what they know
  */
 struct race {
 	struct omni_model *m;
@@ -87,6 +98,8 @@ struct race {
 	atomic_t dmas;
 	atomic_t moves;
 	atomic_t errors;
+	struct task_struct *tasks[RACE_JOBS];
+	struct race_mapper self[RACE_JOBS];
 };
 
 /* Something mapped, or not: a region or a block of one domain. */
@@ -95,12 +108,6 @@ struct race_area {
 	unsigned int room;	/* pages */
 	unsigned int nr;	/* pages mapped now */
 	u32 index;		/* first physical page */
-};
-
-struct race_mapper {
-	struct race *race;
-	unsigned int id;
-	struct rnd_state rnd;
 };
 
 struct race_access {
@@ -316,23 +323,20 @@ static void *race_alloc(struct kunit *test, size_t size)
 	return p;
 }
 
-static void s1_no_stale_hit_under_interleaving(struct kunit *test)
-{
-	int (*const jobs[])(void *) = { race_mapper, race_mapper, race_mapper, race_roam,
-					race_dma };
-	const struct omni_variant *config = omni_variant(test);
-	struct task_struct *tasks[ARRAY_SIZE(jobs)];
-	struct race_mapper self[ARRAY_SIZE(jobs)];
-	struct rnd_state rnd;
-	struct race *race;
-	unsigned int i;
-	long tables = omni_tables_live();
+static int (*const race_jobs[RACE_JOBS])(void *) = {
+	race_mapper, race_mapper, race_mapper, race_roam, race_dma,
+};
 
-	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+static struct race *race_setup(struct kunit *test, const struct omni_param *param)
+{
+	const struct omni_variant *config = param->variant;
+	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	unsigned int i;
+
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	race->allowed = race_alloc(test, RACE_PAGES);
 	race->where = race_alloc(test, RACE_PAGES / RACE_BLOCK * sizeof(*race->where));
-	race->m = omni_model_create(test);
+	race->m = param->kit->create(test, config);
 	race->m->mute = true;
 	race->alone = config->more & RACE_ALONE;
 	for (i = 0; i < 2; i++) {
@@ -343,26 +347,45 @@ static void s1_no_stale_hit_under_interleaving(struct kunit *test)
 					0);
 	}
 	race->roamer = omni_model_device(race->m, RACE_ROAMER, config->ats);
+	return race;
+}
+
+static void race_begin(struct kunit *test, struct race *race)
+{
+	struct rnd_state rnd;
+	unsigned int i;
+
 	omni_seed(test, &rnd);
-	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
-		self[i] = (struct race_mapper) { .race = race, .id = i };
-		prandom_seed_state(&self[i].rnd, prandom_u32_state(&rnd));
-		tasks[i] = kthread_run(jobs[i], &self[i], "omni-race%u", i);
-		KUNIT_EXPECT_FALSE(test, IS_ERR(tasks[i]));
+	for (i = 0; i < RACE_JOBS; i++) {
+		race->self[i] = (struct race_mapper) { .race = race, .id = i };
+		prandom_seed_state(&race->self[i].rnd, prandom_u32_state(&rnd));
+		race->tasks[i] = kthread_run(race_jobs[i], &race->self[i], "omni-race%u", i);
+		KUNIT_EXPECT_FALSE(test, IS_ERR(race->tasks[i]));
 	}
-	msleep(RACE_MS);
-	/* A busy machine gets more time, not less to do. */
+}
+
+/* A busy machine gets more time, not less to do. */
+static void race_wait(const struct race *race)
+{
+	unsigned int i;
+
 	for (i = 0; i < 50; i++) {
 		if (atomic_read(&race->moves) > 20 && atomic_read(&race->maps) > 40)
 			break;
 		msleep(100);
 	}
-	for (i = 0; i < ARRAY_SIZE(jobs); i++)
-		if (!IS_ERR(tasks[i]))
-			kthread_stop(tasks[i]);
+}
 
-	kunit_info(test, "%d maps, %d accesses, %d attaches, %llu hits, %llu walks\n",
-		   atomic_read(&race->maps), atomic_read(&race->dmas),
+static void race_end(struct kunit *test, struct race *race)
+{
+	unsigned int i;
+
+	for (i = 0; i < RACE_JOBS; i++)
+		if (!IS_ERR(race->tasks[i]))
+			kthread_stop(race->tasks[i]);
+
+	kunit_info(test, "%s: %d maps, %d accesses, %d attaches, %llu hits, %llu walks\n",
+		   race->m->name, atomic_read(&race->maps), atomic_read(&race->dmas),
 		   atomic_read(&race->moves), race->m->hits, race->m->walks);
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&race->stale), 0,
 			    "the first: %04llx at %#llx met %#llx", race->first[0],
@@ -379,11 +402,54 @@ static void s1_no_stale_hit_under_interleaving(struct kunit *test)
 		omni_model_domain_free(test, race->domain[i]);
 	}
 	omni_model_destroy(race->m);
+}
+
+static void s1_no_stale_hit_under_interleaving(struct kunit *test)
+{
+	struct race *race;
+	long tables = omni_tables_live();
+
+	race = race_setup(test, test->param_value);
+	race_begin(test, race);
+	msleep(RACE_MS);
+	race_wait(race);
+	race_end(test, race);
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
+}
+
+/* C3: units of every vendor, domains of each, all at work at once. */
+static void c3_all_vendors_at_once(struct kunit *test)
+{
+	static const struct omni_variant variants[] = {
+		{ "ats", .ats = 4, .evict = true },
+		{ "absent", OMNI_CACHES_ABSENT, .speculate = true },
+	};
+	struct race *races[OMNI_KITS_MAX];
+	struct omni_param param;
+	long tables = omni_tables_live();
+	unsigned int i, nr, v;
+
+	for (v = 0; v < ARRAY_SIZE(variants); v++) {
+		for (nr = 0; omni_kits[nr]; nr++) {
+			param = (struct omni_param){ omni_kits[nr], &variants[v] };
+			races[nr] = race_setup(test, &param);
+		}
+		if (nr < 2)
+			kunit_skip(test, "there is one vendor only");
+		for (i = 0; i < nr; i++)
+			race_begin(test, races[i]);
+		msleep(2 * RACE_MS);
+		for (i = 0; i < nr; i++)
+			race_wait(races[i]);
+		for (i = 0; i < nr; i++)
+			race_end(test, races[i]);
+	}
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
 }
 
 static struct kunit_case race_cases[] = {
 	KUNIT_CASE_PARAM(s1_no_stale_hit_under_interleaving, race_gen_params),
+	KUNIT_CASE(c3_all_vendors_at_once),
 	{ }
 };
 

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The AMD-Vi kit: the model's life, and the common suites' wishes in AMD's
+ * words.
+ */
+#include "model_amd.h"
+
+#include <linux/slab.h>
+
+#define AMD_MODEL_BASE		0xfeda0000ULL
+#define AMD_MODEL_UNITS		16
+/* Device IDs that its device table has entries for. */
+#define AMD_MODEL_LAST		0x57ff
+
+static DEFINE_MUTEX(amd_models_lock);	/* protects amd_models */
+static struct amd_model *amd_models[AMD_MODEL_UNITS];
+
+/* On demand */
+
+void amd_model_iotlb(struct amd_model *m, unsigned int times)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&m->base.lock, flags);
+	m->iotlb_left = times;
+	raw_spin_unlock_irqrestore(&m->base.lock, flags);
+}
+
+static void amd_kit_storm(struct omni_model *base, u16 rid, unsigned int nr)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&base->lock, flags);
+	/* 2.5.3, bit 53: a write. */
+	while (nr--)
+		amd_model_fault(to_amd_model(base), rid, 0, (u64)nr << 12,
+				nr & 1 ? BIT_ULL(53) : 0);
+	raw_spin_unlock_irqrestore(&base->lock, flags);
+}
+
+static bool amd_kit_overflow(struct omni_model *base)
+{
+	return READ_ONCE(to_amd_model(base)->status) & AMD_STATUS_EVENT_OVERFLOW;
+}
+
+/* The driver's side */
+
+static int amd_kit_reserve(struct omni_model *base, u16 rid)
+{
+	set_bit(rid, to_amd_model(base)->known);
+	return rid <= AMD_MODEL_LAST ? 0 : -ERANGE;
+}
+
+static void amd_kit_device(struct omni_device *od)
+{
+	amd_device_init(to_amd_device(od));
+}
+
+static struct omni_domain *amd_kit_domain(struct omni_model *base)
+{
+	return amd_domain_create(to_amd_model(base)->unit, NUMA_NO_NODE);
+}
+
+static void amd_kit_claim(struct omni_model *base, struct pci_dev *pdev, bool on)
+{
+	struct amd_ivhd *ivhd = &to_amd_model(base)->ivhd;
+
+	ivhd->segment = on ? pci_domain_nr(pdev->bus) : 0;
+	if (on)
+		list_add(&ivhd->node, &amd_firmware.ivhds);
+	else
+		list_del(&ivhd->node);
+}
+
+static struct omni_unit *amd_kit_remake(struct omni_model *base)
+{
+	struct amd_unit *unit = amd_unit_create(&to_amd_model(base)->ivhd);
+
+	return IS_ERR_OR_NULL(unit) ? ERR_CAST(unit) : &unit->core;
+}
+
+static void amd_kit_adopt(struct omni_model *base, struct omni_unit *core)
+{
+	struct amd_model *m = to_amd_model(base);
+
+	m->unit = to_amd_unit(core);
+	m->unit->model = m;
+	m->ivhd.unit = m->unit;
+	base->unit = core;
+}
+
+/* A unit that was created has all that it was made for. */
+static void amd_kit_whole(struct kunit *test, struct omni_unit *core)
+{
+	const struct amd_unit *unit = to_amd_unit(core);
+
+	KUNIT_EXPECT_TRUE(test, unit->regs);
+	KUNIT_EXPECT_NOT_NULL(test, unit->res);
+	KUNIT_EXPECT_NOT_NULL(test, unit->table);
+	KUNIT_EXPECT_NOT_NULL(test, unit->nothing);
+	KUNIT_EXPECT_NOT_NULL(test, unit->queue.ring);
+	KUNIT_EXPECT_NOT_NULL(test, unit->queue.done);
+	KUNIT_EXPECT_NOT_NULL(test, unit->log.ring);
+}
+
+/* The queue */
+
+static u64 amd_kit_where(const struct omni_command *c)
+{
+	unsigned int lg2 = fls64(c->first ^ c->last);
+
+	if (c->last == U64_MAX)
+		return 1 | GENMASK_ULL(62, 12);
+	if (!lg2)
+		return c->first << 12;
+	/* The lowest clear bit is the highest of the offset. */
+	return 1 | (c->first >> lg2 << lg2 | (BIT_ULL(lg2 - 1) - 1)) << 12;
+}
+
+static void amd_kit_lower(const struct omni_command *cmds, unsigned int nr,
+			  struct amd_cmd *descs)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct omni_command *c = &cmds[i];
+
+		switch (c->kind) {
+		case OMNI_CMD_PAGES:
+			descs[i] = amd_cmd_pages(c->tag, amd_kit_where(c));
+			break;
+		case OMNI_CMD_DEVICE_TLB:
+			descs[i] = amd_cmd_device_tlb(c->od, amd_kit_where(c));
+			break;
+		default:
+			descs[i] = amd_cmd_domain(c->tag);
+		}
+	}
+}
+
+static void amd_kit_submit(struct omni_model *base, const struct omni_command *cmds,
+			   unsigned int nr, struct omni_receipt *receipt)
+{
+	struct amd_cmd descs[OMNI_SUBMIT_MAX];
+
+	BUILD_BUG_ON(sizeof(struct omni_ticket) > sizeof(*receipt));
+	amd_kit_lower(cmds, nr, descs);
+	amd_submit(to_amd_model(base)->unit, descs, nr, (struct omni_ticket *)receipt->room);
+}
+
+static int amd_kit_wait(struct omni_model *base, struct omni_receipt *receipt)
+{
+	return amd_wait(to_amd_model(base)->unit, (struct omni_ticket *)receipt->room);
+}
+
+static int amd_kit_submit_wait(struct omni_model *base, const struct omni_command *cmds,
+			       unsigned int nr)
+{
+	struct amd_cmd descs[OMNI_SUBMIT_MAX];
+
+	amd_kit_lower(cmds, nr, descs);
+	return amd_submit_wait(to_amd_model(base)->unit, descs, nr);
+}
+
+static bool amd_kit_empty(struct omni_model *base)
+{
+	struct amd_unit *unit = to_amd_model(base)->unit;
+
+	return amd_read64(unit, AMD_CMD_HEAD) == amd_read64(unit, AMD_CMD_TAIL);
+}
+
+/* Entries */
+
+static unsigned int amd_kit_entry(struct omni_model *base, u16 rid, bool coherent, u64 *words)
+{
+	struct amd_model *m = to_amd_model(base);
+
+	amd_model_dte_read(virt_to_phys(m->unit->table), rid, coherent, words);
+	return 4;
+}
+
+static int amd_kit_entry_fault(struct omni_model *base, const u64 *words, const char **why)
+{
+	return amd_model_dte_fault(to_amd_model(base), words, why);
+}
+
+/* Life */
+
+/* What a broken unit makes the driver leak: nobody uses it any more. */
+struct amd_model_leak {
+	void *ring;
+	void *done;
+	void *log;
+	void *table;
+	unsigned int table_lg2;
+	void *nothing;
+};
+
+static struct amd_model_leak amd_model_leaks(const struct amd_unit *unit)
+{
+	struct amd_model_leak leak = { };
+
+	if (unit->queue.dead) {
+		leak.ring = unit->queue.ring;
+		leak.done = unit->queue.done;
+	}
+	if (unit->core.broken) {
+		leak.table = unit->table;
+		leak.table_lg2 = unit->table_lg2;
+		leak.nothing = unit->nothing;
+	}
+	return leak;
+}
+
+static void amd_kit_end(struct omni_model *base)
+{
+	struct amd_model *m = to_amd_model(base);
+	struct amd_model_leak leak;
+
+	irq_work_sync(&m->irq_work);
+	leak = amd_model_leaks(m->unit);
+	amd_unit_destroy(&m->unit->core);
+	free_page((unsigned long)leak.ring);
+	kfree(leak.done);
+	free_pages((unsigned long)leak.table, leak.table_lg2);
+	free_page((unsigned long)leak.nothing);
+}
+
+static void amd_model_free(struct amd_model *m)
+{
+	unsigned int i = m->index;
+
+	mutex_lock(&amd_models_lock);
+	if (i < AMD_MODEL_UNITS && amd_models[i] == m)
+		amd_models[i] = NULL;
+	mutex_unlock(&amd_models_lock);
+	kvfree(m);
+}
+
+static void amd_kit_free(struct omni_model *base)
+{
+	amd_model_free(to_amd_model(base));
+}
+
+static const struct omni_model_ops amd_model_ops = {
+	.table_freed = amd_model_table_freed,
+	.step = amd_model_step,
+	.end = amd_kit_end,
+	.free = amd_kit_free,
+	.dma = amd_model_dma,
+	.reserve = amd_kit_reserve,
+	.device = amd_kit_device,
+	.domain = amd_kit_domain,
+	.claim = amd_kit_claim,
+	.remake = amd_kit_remake,
+	.whole = amd_kit_whole,
+	.adopt = amd_kit_adopt,
+	.storm = amd_kit_storm,
+	.overflow = amd_kit_overflow,
+	.submit = amd_kit_submit,
+	.wait = amd_kit_wait,
+	.submit_wait = amd_kit_submit_wait,
+	.empty = amd_kit_empty,
+	.entry = amd_kit_entry,
+	.entry_fault = amd_kit_entry_fault,
+};
+
+struct amd_model *amd_model_of(const struct amd_unit *unit)
+{
+	u64 i = (unit->ivhd->base - AMD_MODEL_BASE) / AMD_REGS_SIZE;
+
+	return unit->model ?: i < AMD_MODEL_UNITS ? amd_models[i] : NULL;
+}
+
+static int amd_model_take_index(struct amd_model *m)
+{
+	unsigned int i;
+
+	mutex_lock(&amd_models_lock);
+	for (i = 0; i < AMD_MODEL_UNITS; i++)
+		if (!amd_models[i])
+			break;
+	if (i < AMD_MODEL_UNITS)
+		amd_models[i] = m;
+	mutex_unlock(&amd_models_lock);
+	m->index = i;
+	m->ivhd.index = i;
+	m->ivhd.base = AMD_MODEL_BASE + i * AMD_REGS_SIZE;
+	return i < AMD_MODEL_UNITS ? 0 : -ENOSPC;
+}
+
+static void amd_model_firmware(struct amd_model *m)
+{
+	m->ivhd.type = 0x11;
+	m->ivhd.flags = m->config.flags | (m->config.no_snoop ? 0 : AMD_IVHD_COHERENT);
+	/* No PCI device of this machine has this ID: the capability block is the model's. */
+	m->ivhd.devid = 0xfff8;
+	m->ivhd.cap = 0x40;
+	m->ivhd.efr = m->config.efr;
+	m->ivhd.last_devid = AMD_MODEL_LAST;
+	INIT_LIST_HEAD(&m->ivhd.devids);
+	INIT_LIST_HEAD(&m->ivhd.specials);
+	INIT_LIST_HEAD(&m->ivhd.hids);
+	m->devids.last = AMD_MODEL_LAST;
+	list_add(&m->devids.node, &m->ivhd.devids);
+}
+
+struct amd_model *amd_model_create(struct kunit *test, const struct amd_model_config *config)
+{
+	struct amd_model *m = kvzalloc(sizeof(*m), GFP_KERNEL);
+	struct omni_unit *unit;
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->config = *config;
+	m->config.efr = config->efr ?: AMD_MODEL_EFR;
+	m->config.cap = config->cap ?: AMD_MODEL_CAP;
+	m->base.evict = config->evict;
+	m->base.speculate = config->speculate;
+	init_irq_work(&m->irq_work, amd_model_irq);
+	/* As earlier users may have left them. */
+	m->cmd_head = 5;
+	m->cmd_tail = 5;
+	m->evt_head = 3;
+	m->evt_tail = 7;
+	if (amd_model_take_index(m) ||
+	    omni_model_init(test, &m->base, &amd_model_ops, config->name ?: "AMD-Vi model")) {
+		amd_model_free(m);
+		KUNIT_FAIL_AND_ABORT(test, "no memory for a model");
+	}
+	amd_model_firmware(m);
+
+	unit = amd_kit_remake(&m->base);
+	if (IS_ERR_OR_NULL(unit)) {
+		omni_model_fini(&m->base);
+		amd_model_free(m);
+		KUNIT_FAIL_AND_ABORT(test, "the model was refused (%ld)", PTR_ERR(unit));
+	}
+	amd_kit_adopt(&m->base, unit);
+	omni_model_start(&m->base);
+	return m;
+}
+
+static struct omni_model *amd_kit_create(struct kunit *test, const struct omni_variant *variant)
+{
+	struct amd_model_config config = {
+		.name = variant->name,
+		.efr = AMD_MODEL_EFR,
+		.cap = AMD_MODEL_CAP,
+		.evict = variant->evict,
+		.speculate = variant->speculate,
+		.late = variant->evict,
+	};
+
+	if (variant->traits & OMNI_CACHES_ABSENT)
+		config.cap |= AMD_MODEL_CAP_NP;
+	/* HATS: four levels. */
+	if (variant->traits & OMNI_NARROW_WALKS)
+		config.efr &= ~(3ULL << 10);
+	if (variant->traits & OMNI_NARROW_ADDRESSES)
+		config.va_bits = 47;
+	if (variant->traits & OMNI_DIRTY)
+		config.efr |= AMD_MODEL_EFR_HA | AMD_MODEL_EFR_HD;
+	return &amd_model_create(test, &config)->base;
+}
+
+const struct omni_kit amd_kit = {
+	.name = "amd",
+	.wing = &amd_wing,
+	.able = OMNI_CACHES_ABSENT | OMNI_NARROW_WALKS | OMNI_NARROW_ADDRESSES | OMNI_DIRTY,
+	.submit_max = OMNI_SUBMIT_MAX,
+	.queue_size = AMD_RING_SIZE,
+	.deadline_ms = OMNI_DEADLINE_MS,
+	/* Bits 12 to 51 tell addresses and sizes. */
+	.cover_max = 51 - 12,
+	.entry_parts = 2,
+	.create = amd_kit_create,
+};
