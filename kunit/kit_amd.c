@@ -53,7 +53,13 @@ static int amd_kit_reserve(struct omni_model *base, u16 rid)
 
 static void amd_kit_device(struct omni_device *od)
 {
-	amd_device_init(to_amd_device(od));
+	struct amd_device *ad = to_amd_device(od);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ad->links); i++) {
+		INIT_LIST_HEAD(&ad->links[i].node);
+		ad->links[i].ad = ad;
+	}
 }
 
 static struct omni_domain *amd_kit_domain(struct omni_model *base)
@@ -139,18 +145,17 @@ static void amd_kit_lower(const struct omni_command *cmds, unsigned int nr,
 }
 
 static void amd_kit_submit(struct omni_model *base, const struct omni_command *cmds,
-			   unsigned int nr, struct omni_receipt *receipt)
+			   unsigned int nr, struct omni_ticket *ticket)
 {
 	struct amd_cmd descs[OMNI_SUBMIT_MAX];
 
-	BUILD_BUG_ON(sizeof(struct omni_ticket) > sizeof(*receipt));
 	amd_kit_lower(cmds, nr, descs);
-	amd_submit(to_amd_model(base)->unit, descs, nr, (struct omni_ticket *)receipt->room);
+	amd_submit(to_amd_model(base)->unit, descs, nr, ticket);
 }
 
-static int amd_kit_wait(struct omni_model *base, struct omni_receipt *receipt)
+static int amd_kit_wait(struct omni_model *base, struct omni_ticket *ticket)
 {
-	return amd_wait(to_amd_model(base)->unit, (struct omni_ticket *)receipt->room);
+	return amd_wait(to_amd_model(base)->unit, ticket);
 }
 
 static int amd_kit_submit_wait(struct omni_model *base, const struct omni_command *cmds,
@@ -205,6 +210,7 @@ static struct amd_model_leak amd_model_leaks(const struct amd_unit *unit)
 		leak.done = unit->queue.done;
 	}
 	if (unit->core.broken) {
+		leak.log = unit->log.ring;
 		leak.table = unit->table;
 		leak.table_lg2 = unit->table_lg2;
 		leak.nothing = unit->nothing;
@@ -222,6 +228,7 @@ static void amd_kit_end(struct omni_model *base)
 	amd_unit_destroy(&m->unit->core);
 	free_page((unsigned long)leak.ring);
 	kfree(leak.done);
+	free_page((unsigned long)leak.log);
 	free_pages((unsigned long)leak.table, leak.table_lg2);
 	free_page((unsigned long)leak.nothing);
 }
@@ -292,7 +299,7 @@ static int amd_model_take_index(struct amd_model *m)
 static void amd_model_firmware(struct amd_model *m)
 {
 	m->ivhd.type = 0x11;
-	m->ivhd.flags = m->config.flags | (m->config.no_snoop ? 0 : AMD_IVHD_COHERENT);
+	m->ivhd.flags = m->config.flags | AMD_IVHD_COHERENT | AMD_IVHD_IOTLB;
 	/* No PCI device of this machine has this ID: the capability block is the model's. */
 	m->ivhd.devid = 0xfff8;
 	m->ivhd.cap = 0x40;
@@ -302,6 +309,8 @@ static void amd_model_firmware(struct amd_model *m)
 	INIT_LIST_HEAD(&m->ivhd.specials);
 	INIT_LIST_HEAD(&m->ivhd.hids);
 	m->devids.last = AMD_MODEL_LAST;
+	/* 5.2.2.5: bits 5:4, 1 for messages. */
+	m->devids.settings = m->config.sysmgt ? 1 << 4 : 0;
 	list_add(&m->devids.node, &m->ivhd.devids);
 }
 
@@ -348,7 +357,6 @@ static struct omni_model *amd_kit_create(struct kunit *test, const struct omni_v
 		.cap = AMD_MODEL_CAP,
 		.evict = variant->evict,
 		.speculate = variant->speculate,
-		.late = variant->evict,
 	};
 
 	if (variant->traits & OMNI_CACHES_ABSENT)

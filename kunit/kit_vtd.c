@@ -65,11 +65,6 @@ static struct omni_domain *vtd_kit_domain(struct omni_model *base)
 	return vtd_domain_create(to_vtd_model(base)->unit, NUMA_NO_NODE);
 }
 
-static int vtd_kit_tags(struct omni_model *base)
-{
-	return atomic_read(&to_vtd_model(base)->unit->nr_tags);
-}
-
 static void vtd_kit_claim(struct omni_model *base, struct pci_dev *pdev, bool on)
 {
 	struct vtd_drhd *drhd = &to_vtd_model(base)->drhd;
@@ -148,26 +143,25 @@ static void vtd_kit_lower(struct vtd_model *m, const struct omni_command *cmds,
 }
 
 static void vtd_kit_submit(struct omni_model *base, const struct omni_command *cmds,
-			   unsigned int nr, struct omni_receipt *receipt)
+			   unsigned int nr, struct omni_ticket *ticket)
 {
 	struct vtd_model *m = to_vtd_model(base);
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
 
-	BUILD_BUG_ON(sizeof(struct vtd_ticket) > sizeof(*receipt));
 	vtd_kit_lower(m, cmds, nr, descs);
-	vtd_submit(m->unit, descs, nr, (struct vtd_ticket *)receipt->room);
+	vtd_submit(m->unit, descs, nr, ticket);
 }
 
-static int vtd_kit_wait(struct omni_model *base, struct omni_receipt *receipt)
+static int vtd_kit_wait(struct omni_model *base, struct omni_ticket *ticket)
 {
-	return vtd_wait(to_vtd_model(base)->unit, (struct vtd_ticket *)receipt->room);
+	return vtd_wait(to_vtd_model(base)->unit, ticket);
 }
 
 static int vtd_kit_submit_wait(struct omni_model *base, const struct omni_command *cmds,
 			       unsigned int nr)
 {
 	struct vtd_model *m = to_vtd_model(base);
-	struct vtd_desc descs[VTD_SUBMIT_MAX];
+	struct vtd_desc descs[OMNI_SUBMIT_MAX];
 
 	vtd_kit_lower(m, cmds, nr, descs);
 	return vtd_submit_wait(m->unit, descs, nr);
@@ -283,7 +277,6 @@ static const struct omni_model_ops vtd_model_ops = {
 	.remake = vtd_kit_remake,
 	.whole = vtd_kit_whole,
 	.adopt = vtd_kit_adopt,
-	.tags = vtd_kit_tags,
 	.storm = vtd_kit_storm,
 	.overflow = vtd_kit_overflow,
 	.submit = vtd_kit_submit,
@@ -405,9 +398,9 @@ const struct omni_kit vtd_kit = {
 	.name = "vtd",
 	.wing = &vtd_wing,
 	.able = BIT(ARRAY_SIZE(vtd_traits)) - 1,
-	.submit_max = VTD_SUBMIT_MAX,
+	.submit_max = OMNI_SUBMIT_MAX,
 	.queue_size = VTD_QUEUE_SIZE,
-	.deadline_ms = VTD_DEADLINE_MS,
+	.deadline_ms = OMNI_DEADLINE_MS,
 	.cover_max = VTD_MODEL_MAMV,
 	.entry_parts = 1,
 	.create = vtd_kit_create,

@@ -11,6 +11,7 @@
 #define OMNI_KUNIT_MODEL_H
 
 #include "kunit.h"
+#include "../include/queue.h"
 
 #define OMNI_VIOLATIONS_KEPT	8
 #define OMNI_TRACE_KEPT		1024
@@ -106,11 +107,6 @@ struct omni_cache {
 
 struct omni_model;
 
-/* Room for a vendor's receipt of a submission. */
-struct omni_receipt {
-	u64 room[8];
-};
-
 /**
  * struct omni_model_ops - what a vendor's model does in its own way
  * @table_freed: report, with omni_violation(), every way in which the
@@ -126,7 +122,6 @@ struct omni_receipt {
  * @remake: create the driver's side of the unit anew, or ERR_PTR()
  * @whole: fail the test unless such a unit has all it was made for
  * @adopt: the model serves it from now on
- * @tags: tags in use
  * @storm: record refused accesses as fast as records are free
  * @overflow: the unit says it lost records
  * @submit: give the unit commands of these kinds: DOMAIN, PAGES, DEVICE_TLB
@@ -151,12 +146,11 @@ struct omni_model_ops {
 	struct omni_unit *(*remake)(struct omni_model *m);
 	void (*whole)(struct kunit *test, struct omni_unit *unit);
 	void (*adopt)(struct omni_model *m, struct omni_unit *unit);
-	int (*tags)(struct omni_model *m);
 	void (*storm)(struct omni_model *m, u16 rid, unsigned int nr);
 	bool (*overflow)(struct omni_model *m);
 	void (*submit)(struct omni_model *m, const struct omni_command *cmds, unsigned int nr,
-		       struct omni_receipt *receipt);
-	int (*wait)(struct omni_model *m, struct omni_receipt *receipt);
+		       struct omni_ticket *ticket);
+	int (*wait)(struct omni_model *m, struct omni_ticket *ticket);
 	int (*submit_wait)(struct omni_model *m, const struct omni_command *cmds,
 			   unsigned int nr);
 	bool (*empty)(struct omni_model *m);

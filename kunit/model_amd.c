@@ -552,7 +552,6 @@ int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *p
 	int reason = 0;
 
 	raw_spin_lock_irqsave(&base->lock, flags);
-	amd_model_settle(m);
 	if (!amd_model_on(m))
 		goto out;
 	if (iova >= INTERRUPTS_FIRST && iova <= INTERRUPTS_LAST) {

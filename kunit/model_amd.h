@@ -38,8 +38,8 @@
  * @va_bits: addresses it translates; 0 for 64
  * @evict: caches forget entries at random
  * @speculate: each access translates the page behind it too
+ * @sysmgt: the firmware says that devices send system management messages
  * @no_snoop: its walks and its reads of the device table don't snoop
- * @late: what is logged comes into memory after the log's tail has moved
  */
 struct amd_model_config {
 	const char *name;
@@ -49,12 +49,11 @@ struct amd_model_config {
 	u8 va_bits;
 	bool evict;
 	bool speculate;
+	bool sysmgt;
 	bool no_snoop;
-	bool late;
 };
 
 #define AMD_MODEL_PENDING	12
-#define AMD_MODEL_LOG_MIN	256
 
 /* A command that was fetched and is not carried out yet. */
 struct amd_pending {
@@ -94,9 +93,6 @@ struct amd_model {
 	bool bad;
 	unsigned int bad_at;
 	u64 bad_lo, bad_hi;
-	bool late;
-	unsigned int late_at;
-	u64 late_lo, late_hi;
 
 	u64 seq;
 	struct amd_pending pending[AMD_MODEL_PENDING];
@@ -125,7 +121,6 @@ static inline bool amd_model_on(const struct amd_model *m)
 int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why);
 void amd_model_dte_read(u64 table, u16 devid, bool coherent, u64 *dte);
 void amd_model_log(struct amd_model *m, u64 lo, u64 hi);
-void amd_model_settle(struct amd_model *m);
 void amd_model_fault(struct amd_model *m, u16 devid, u16 domain, u64 iova, u64 flags);
 bool amd_model_step(struct omni_model *base);
 void amd_model_table_freed(struct omni_model *base, phys_addr_t pa);

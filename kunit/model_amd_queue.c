@@ -45,20 +45,6 @@ static u64 *amd_ring_at(u64 base, unsigned int index)
 
 /* The event log: 2.5 */
 
-/* What was logged comes into memory at last (erratum 732, 733). */
-void amd_model_settle(struct amd_model *m)
-{
-	u64 *entry;
-
-	if (!m->late)
-		return;
-	m->late = false;
-	entry = amd_ring_at(m->evtlog, m->late_at);
-	entry[1] = m->late_hi;
-	smp_wmb();
-	WRITE_ONCE(entry[0], m->late_lo);
-}
-
 static void amd_model_interrupt(struct amd_model *m, u64 status)
 {
 	m->status |= status;
@@ -71,7 +57,6 @@ void amd_model_log(struct amd_model *m, u64 lo, u64 hi)
 	unsigned int next = (m->evt_tail + 1) % amd_ring_size(m->evtlog);
 	u64 *entry;
 
-	amd_model_settle(m);
 	if (!(m->status & STATUS_EVENT_RUN))
 		return;
 	if (next == m->evt_head) {
@@ -79,17 +64,10 @@ void amd_model_log(struct amd_model *m, u64 lo, u64 hi)
 		amd_model_interrupt(m, STATUS_OVERFLOW);
 		return;
 	}
-	if (m->config.late && omni_model_random(&m->base, 2)) {
-		m->late = true;
-		m->late_at = m->evt_tail;
-		m->late_lo = lo;
-		m->late_hi = hi;
-	} else {
-		entry = amd_ring_at(m->evtlog, m->evt_tail);
-		entry[1] = hi;
-		smp_wmb();
-		WRITE_ONCE(entry[0], lo);
-	}
+	entry = amd_ring_at(m->evtlog, m->evt_tail);
+	entry[1] = hi;
+	smp_wmb();
+	WRITE_ONCE(entry[0], lo);
 	m->evt_tail = next;
 	amd_model_interrupt(m, STATUS_EVENT_INT);
 }
@@ -350,7 +328,6 @@ bool amd_model_step(struct omni_model *base)
 	struct amd_model *m = to_amd_model(base);
 	bool fetch;
 
-	amd_model_settle(m);
 	if (base->hang || !amd_model_on(m) || !omni_model_rested(base))
 		return false;
 	fetch = m->status & STATUS_CMD_RUN && m->cmd_head != m->cmd_tail &&
@@ -483,7 +460,6 @@ static u64 amd_model_read(struct amd_model *m, unsigned int reg)
 
 static void amd_model_write(struct amd_model *m, unsigned int reg, u64 value)
 {
-	amd_model_settle(m);
 	switch (reg) {
 	case 0x0000:
 		if (amd_model_on(m))

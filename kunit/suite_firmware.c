@@ -19,6 +19,7 @@
 static const struct fuzz_format * const fuzz_formats[] = {
 #ifdef CONFIG_X86
 	&fuzz_vtd,
+	&fuzz_amd,
 #endif
 };
 

@@ -158,7 +158,7 @@ static void memory_attach(struct kunit *test)
 	struct omni_model *m = memory_model(test);
 	struct omni_device *od = omni_model_device(m, MEMORY_RID, 0);
 	struct omni_domain *first = memory_domain(m), *second = memory_domain(m);
-	int tags = m->ops->tags(m);
+	int tags = atomic_read(&m->unit->nr_tags);
 	struct inject i;
 	unsigned int n;
 	u64 pa;
@@ -174,7 +174,7 @@ static void memory_attach(struct kunit *test)
 		ret = omni_test_attach(od, first);
 		inject_judge(test, &i, ret);
 		if (ret) {
-			KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags);
+			KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags);
 			KUNIT_EXPECT_NE(test, 0,
 					omni_access(m, MEMORY_RID, SZ_1M, false, &pa));
 			continue;
@@ -182,7 +182,7 @@ static void memory_attach(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, omni_access(m, MEMORY_RID, SZ_1M, false, &pa));
 		KUNIT_EXPECT_EQ(test, pa, SZ_16M);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));
-		KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags);
+		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags);
 	}
 
 	KUNIT_ASSERT_EQ(test, 0, omni_test_attach(od, first));
@@ -199,7 +199,7 @@ static void memory_attach(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, pa, SZ_32M);
 			KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, first));
 		}
-		KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags + 1);
+		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags + 1);
 	}
 
 	/* Leaving can't fail. */
@@ -207,7 +207,7 @@ static void memory_attach(struct kunit *test)
 		inject(n);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, n % 2 ? NULL : &omni_identity));
 		inject_end();
-		KUNIT_EXPECT_EQ(test, m->ops->tags(m), tags);
+		KUNIT_EXPECT_EQ(test, atomic_read(&m->unit->nr_tags), tags);
 		KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, first));
 	}
 	KUNIT_EXPECT_EQ(test, 0, omni_test_attach(od, NULL));

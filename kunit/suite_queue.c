@@ -59,7 +59,7 @@ static void a_full_ring_waits_for_room(struct kunit *test)
 	struct omni_model *m = omni_model_create(test);
 	unsigned int max = omni_kit(test)->submit_max;
 	struct omni_command cmds[SUBMIT_MAX];
-	struct omni_receipt *tickets;
+	struct omni_ticket *tickets;
 	const unsigned int nr = 12;
 	unsigned int i;
 	u64 before;
@@ -109,7 +109,7 @@ static void an_error_somebody_else_cleared_is_not_missed(struct kunit *test)
 {
 	struct omni_model *m = omni_model_create(test);
 	struct omni_command mine[2], other;
-	struct omni_receipt receipt;
+	struct omni_ticket ticket;
 	struct queue_user user;
 	unsigned int i;
 	u64 errors;
@@ -122,9 +122,9 @@ static void an_error_somebody_else_cleared_is_not_missed(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
 		errors = m->unit->counts.queue_errors;
 		omni_model_error(m, i & 1, 1);
-		m->ops->submit(m, mine, 2, &receipt);
+		m->ops->submit(m, mine, 2, &ticket);
 		KUNIT_EXPECT_EQ(test, m->ops->submit_wait(m, &other, 1), 0);
-		KUNIT_EXPECT_EQ(test, m->ops->wait(m, &receipt), -EAGAIN);
+		KUNIT_EXPECT_EQ(test, m->ops->wait(m, &ticket), -EAGAIN);
 		KUNIT_EXPECT_EQ(test, m->unit->counts.queue_errors, errors + 1);
 		KUNIT_EXPECT_EQ(test, m->ops->submit_wait(m, mine, 2), 0);
 		KUNIT_EXPECT_EQ(test, omni_model_cached(m, queue_tag(&user)), 0);
@@ -379,7 +379,7 @@ static void a_full_ring_meets_its_deadline(struct kunit *test)
 	struct omni_model *m = omni_model_create(test);
 	unsigned int max = omni_kit(test)->submit_max;
 	struct omni_command cmds[SUBMIT_MAX];
-	struct omni_receipt ticket;
+	struct omni_ticket ticket;
 	unsigned int i;
 	ktime_t start = ktime_get();
 

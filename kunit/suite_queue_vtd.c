@@ -52,7 +52,7 @@ static void an_ite_or_iqe_somebody_else_cleared_is_not_missed(struct kunit *test
 	struct vtd_unit *unit = to_vtd_model(m)->unit;
 	struct vtd_desc mine[2], other;
 	struct queue_user user;
-	struct vtd_ticket ticket;
+	struct omni_ticket ticket;
 	unsigned int i, errors;
 
 	queue_user_init(test, &user, m, 0, 4);

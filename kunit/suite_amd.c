@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What only AMD-Vi does (48882 r3.08): leaves of every power of two, trees
+ * that grow under running DMA, forced coherency, requesters of system
+ * management messages, the commands that follow a device table entry, and
+ * device TLBs that do not answer.
+ */
+#include "model_amd.h"
+#include "queue_user.h"
+
+static struct amd_model *amd_ordinary(struct kunit *test)
+{
+	return amd_model_create(test, &(struct amd_model_config) { });
+}
+
+/* Leaves */
+
+/* 2.2.3: each size there is, walked and cached as what it is, gone when unmapped. */
+static void every_leaf_size(struct kunit *test)
+{
+	struct omni_model *m = &amd_ordinary(test)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *domain = omni_model_domain(m);
+	struct rnd_state rnd;
+	unsigned int lg2, i, sizes = 0;
+	long tables;
+
+	omni_seed(test, &rnd);
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+	for_each_set_bit(lg2, &domain->iommu.pgsize_bitmap, 64) {
+		u64 size = BIT_ULL(lg2), iova = 3 * size, pa = size, met;
+
+		/* What the model has of physical addresses. */
+		if (lg2 > AMD_MODEL_PA - 1)
+			break;
+		tables = omni_tables_live();
+		KUNIT_ASSERT_EQ_MSG(test, omni_test_map(domain, iova, pa, size, 1, BOTH), 0,
+				    "2^%u", lg2);
+		for (i = 0; i < 20; i++) {
+			u64 at = i < 2 ? i * (size - 8) :
+				 ((u64)prandom_u32_state(&rnd) << 32 | prandom_u32_state(&rnd)) &
+				 (size - 1);
+
+			KUNIT_EXPECT_EQ_MSG(test, omni_access(m, RID, iova + at, i & 1, &met), 0,
+					    "2^%u", lg2);
+			KUNIT_EXPECT_EQ_MSG(test, met, pa + at, "2^%u", lg2);
+			KUNIT_EXPECT_EQ(test, domain->iommu.ops->iova_to_phys(&domain->iommu,
+									      iova + at), pa + at);
+		}
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, iova - 1, false, &met), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, iova + size, false, &met), 0);
+		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, iova, size), size);
+		for (i = 0; i < 4; i++)
+			KUNIT_EXPECT_NE(test, omni_access(m, RID, iova + i * (size / 4), false,
+							  &met), 0);
+		sizes++;
+	}
+	KUNIT_EXPECT_GT(test, sizes, 25);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* Growth */
+
+struct growth {
+	struct omni_model *m;
+	u16 rid;
+	unsigned long accesses;
+	unsigned long refused;
+	unsigned long astray;
+};
+
+static int growth_dma(void *arg)
+{
+	struct growth *g = arg;
+	u64 pa;
+
+	while (!kthread_should_stop()) {
+		g->accesses++;
+		if (omni_access(g->m, g->rid, IOVA, g->accesses & 1, &pa))
+			g->refused++;
+		else if (pa != PA)
+			g->astray++;
+		cond_resched();
+	}
+	return 0;
+}
+
+#define GROWTH_DEVICES	2
+
+/*
+ * S3: while devices are at work in a small tree it gets levels, one by one
+ * or several at once. Nothing is refused, and what was mapped is there.
+ */
+static void a_tree_grows_under_running_dma(struct kunit *test)
+{
+	struct task_struct *task[GROWTH_DEVICES];
+	struct omni_device *od[GROWTH_DEVICES];
+	struct growth g[GROWTH_DEVICES] = { };
+	struct omni_model *m[GROWTH_DEVICES];
+	unsigned int round, i, lg2;
+	struct rnd_state rnd;
+	long tables = omni_tables_live();
+
+	omni_seed(test, &rnd);
+	for (i = 0; i < GROWTH_DEVICES; i++) {
+		m[i] = &amd_ordinary(test)->base;
+		od[i] = omni_model_device(m[i], RID + i, 4 * i);
+		g[i] = (struct growth){ .m = m[i], .rid = RID + i };
+	}
+	for (round = 0; round < 40 && test->status == KUNIT_SUCCESS; round++) {
+		struct omni_domain *domain = omni_model_domain(m[0]);
+		u64 entry[4], met;
+
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+		for (i = 0; i < GROWTH_DEVICES; i++) {
+			KUNIT_ASSERT_EQ(test, omni_test_attach(od[i], domain), 0);
+			task[i] = kthread_run(growth_dma, &g[i], "omni-growth%u", i);
+			KUNIT_ASSERT_FALSE(test, IS_ERR(task[i]));
+		}
+		for (lg2 = 21 + omni_below(&rnd, 12); lg2 < 64; lg2 += 1 + omni_below(&rnd, 12)) {
+			u64 iova = BIT_ULL(lg2) + (u64)omni_below(&rnd, 200) * SZ_4K;
+
+			for (i = 0; i < GROWTH_DEVICES; i++)
+				KUNIT_EXPECT_NE(test, omni_access(m[i], RID + i, iova, true, &met),
+						0);
+			KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA + SZ_1G, SZ_4K, 1,
+							    BOTH), 0);
+			for (i = 0; i < GROWTH_DEVICES; i++) {
+				met = 0;
+				KUNIT_EXPECT_EQ_MSG(test, omni_access(m[i], RID + i, iova, true,
+								      &met), 0, "2^%u", lg2);
+				KUNIT_EXPECT_EQ(test, met, PA + SZ_1G);
+			}
+			if (omni_below(&rnd, 2)) {
+				KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, iova, SZ_4K), SZ_4K);
+				for (i = 0; i < GROWTH_DEVICES; i++)
+					KUNIT_EXPECT_NE(test, omni_access(m[i], RID + i, iova, true,
+									  &met), 0);
+			}
+		}
+		/* Six levels: mode is bits 11:9. */
+		m[0]->ops->entry(m[0], RID, true, entry);
+		KUNIT_EXPECT_GE(test, entry[0] >> 9 & 7, 5);
+		for (i = 0; i < GROWTH_DEVICES; i++) {
+			kthread_stop(task[i]);
+			KUNIT_EXPECT_EQ(test, omni_test_attach(od[i], NULL), 0);
+		}
+		omni_model_domain_free(test, domain);
+	}
+	for (i = 0; i < GROWTH_DEVICES; i++) {
+		KUNIT_EXPECT_EQ(test, g[i].refused, 0);
+		KUNIT_EXPECT_EQ(test, g[i].astray, 0);
+		KUNIT_EXPECT_GT(test, g[i].accesses, 100);
+	}
+	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
+}
+
+struct grower {
+	struct omni_domain *domain;
+	struct completion done;
+	unsigned int id;
+	int error;
+};
+
+/* Maps, each from another corner of what the tree may get to. */
+static int grower_run(void *arg)
+{
+	struct grower *g = arg;
+	unsigned int lg2;
+
+	for (lg2 = 63; lg2 >= 30 && !g->error; lg2 -= 3)
+		g->error = omni_test_map(g->domain, BIT_ULL(lg2) | (g->id + 1) * SZ_1G,
+					 PA + g->id * SZ_1M, SZ_4K, 3, BOTH);
+	complete(&g->done);
+	return 0;
+}
+
+/* Several grow one tree at once, while devices come, go, and wander to another. */
+static void several_grow_one_tree(struct kunit *test)
+{
+	struct omni_model *m = &amd_ordinary(test)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct grower growers[3];
+	unsigned int round, i, lg2;
+	long tables;
+
+	for (round = 0; round < 60 && test->status == KUNIT_SUCCESS; round++) {
+		struct omni_domain *domain, *other;
+		u64 met;
+
+		tables = omni_tables_live();
+		domain = omni_model_domain(m);
+		other = omni_model_domain(m);
+		for (i = 0; i < ARRAY_SIZE(growers); i++) {
+			struct task_struct *task;
+
+			growers[i] = (struct grower){ .domain = domain, .id = i };
+			init_completion(&growers[i].done);
+			task = kthread_run(grower_run, &growers[i], "omni-grower%u", i);
+			if (IS_ERR(task))
+				complete(&growers[i].done);
+		}
+		for (i = 0; i < 1 + round % 7; i++) {
+			KUNIT_EXPECT_EQ(test, omni_test_attach(od, domain), 0);
+			KUNIT_EXPECT_EQ(test, omni_test_attach(od, i & 1 ? other : NULL), 0);
+		}
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, domain), 0);
+		for (i = 0; i < ARRAY_SIZE(growers); i++) {
+			wait_for_completion(&growers[i].done);
+			KUNIT_EXPECT_EQ(test, growers[i].error, 0);
+		}
+		for (i = 0; i < ARRAY_SIZE(growers); i++)
+			for (lg2 = 63; lg2 >= 30; lg2 -= 3) {
+				u64 iova = BIT_ULL(lg2) | (i + 1) * SZ_1G;
+
+				met = 0;
+				KUNIT_EXPECT_EQ_MSG(test, omni_access(m, RID, iova, true, &met), 0,
+						    "2^%u", lg2);
+				KUNIT_EXPECT_EQ(test, met, PA + i * SZ_1M);
+			}
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+		omni_model_domain_free(test, domain);
+		omni_model_domain_free(test, other);
+		KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
+	}
+}
+
+/* The caches follow before a map is over, or the map says so. */
+static void growth_that_cannot_be_shown_fails(struct kunit *test)
+{
+	struct omni_model *m = &amd_ordinary(test)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *domain = omni_model_domain(m);
+	u64 met;
+
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &met), 0);
+	omni_model_error(m, 0, 1000);
+	KUNIT_EXPECT_NE(test, omni_test_map(domain, BIT_ULL(45), PA, SZ_4K, 1, BOTH), 0);
+	omni_model_error(m, 0, 0);
+	/* The next map shows it. */
+	KUNIT_EXPECT_EQ(test, omni_test_map(domain, BIT_ULL(45) + SZ_4K, PA, SZ_4K, 1, BOTH), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, BIT_ULL(45) + SZ_4K, true, &met), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &met), 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* Entries */
+
+static u16 amd_tag(const struct omni_domain *domain)
+{
+	return rcu_dereference_protected(domain->reach, 1)->units[0].tag;
+}
+
+static void amd_expect(struct kunit *test, struct omni_model *m, unsigned int *n,
+		       enum omni_cmd kind, const char *what)
+{
+	struct omni_command cmd = { .kind = OMNI_CMD_KINDS };
+
+	KUNIT_EXPECT_TRUE_MSG(test, omni_model_traced(m, *n, &cmd), "%s: no command %u", what, *n);
+	KUNIT_EXPECT_EQ_MSG(test, cmd.kind, kind, "%s: command %u", what, *n);
+	++*n;
+}
+
+/* 2.4.2: the entry, behind a fence what was cached under the old domain, device TLBs. */
+static void invalidations_follow_an_entry(struct kunit *test)
+{
+	struct omni_model *m = &amd_ordinary(test)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *a = omni_model_domain(m), *b = omni_model_domain(m);
+	struct omni_command cmd;
+	unsigned int n = 0;
+	u16 tag;
+
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, a), 0);
+	tag = amd_tag(a);
+	omni_model_trace(m);
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, b), 0);
+	amd_expect(test, m, &n, OMNI_CMD_ENTRY, "a to b");
+	amd_expect(test, m, &n, OMNI_CMD_WAIT, "a to b");
+	KUNIT_ASSERT_TRUE(test, omni_model_traced(m, n, &cmd));
+	KUNIT_EXPECT_EQ(test, cmd.tag, tag);
+	KUNIT_EXPECT_FALSE(test, cmd.leaf_only);
+	amd_expect(test, m, &n, OMNI_CMD_DOMAIN, "a to b");
+	KUNIT_EXPECT_FALSE(test, omni_model_traced(m, n, &cmd));
+
+	/* The fence holds back: F, bit 2. */
+	KUNIT_ASSERT_TRUE(test, omni_model_traced(m, 1, &cmd));
+	KUNIT_EXPECT_TRUE(test, cmd.raw[0] & BIT_ULL(2));
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* 5.2.2.5, erratum 63: such a requester needs IW, and may still reach nothing. */
+static void requesters_of_system_management(struct kunit *test)
+{
+	struct amd_model_config config = { .sysmgt = true };
+	struct omni_model *m = &amd_model_create(test, &config)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *domain = omni_model_domain(m);
+	u64 entry[4], met;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+	for (i = 0; i < 3; i++) {
+		m->ops->entry(m, RID, true, entry);
+		/* SysMgt, bits 105:104; IW, bit 62. */
+		KUNIT_EXPECT_EQ(test, entry[1] >> 40 & 3, 1);
+		KUNIT_EXPECT_TRUE(test, entry[0] & BIT_ULL(62));
+		KUNIT_EXPECT_EQ(test, !omni_access(m, RID, IOVA, true, &met), i == 1);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + SZ_4K, false, &met), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, BIT_ULL(50), true, &met), 0);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, i ? NULL : domain), 0);
+	}
+}
+
+/* Forced coherency: every leaf from the start, or not at all; nothing is ever cleaned (N6). */
+static void coherency_is_forced(struct kunit *test)
+{
+	struct amd_model *m = amd_ordinary(test);
+	struct omni_device *od = omni_model_device(&m->base, RID, 0);
+	struct omni_domain *domain;
+	unsigned long cleaned = omni_memory_cleaned();
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		/* A unit that could not: there is none, but for this one. */
+		m->unit->fc = !i;
+		domain = omni_model_domain(&m->base);
+		KUNIT_EXPECT_EQ(test, domain->iommu.ops->enforce_cache_coherency(&domain->iommu),
+				!i);
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 700, BOTH), 0);
+		KUNIT_EXPECT_EQ(test, domain->iommu.ops->enforce_cache_coherency(&domain->iommu),
+				!i);
+		KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(&m->base, RID, IOVA + 5 * SZ_4K, true, NULL), 0);
+		KUNIT_EXPECT_EQ(test, m->forced, !i);
+		KUNIT_EXPECT_EQ(test, omni_access(&m->base, RID, IOVA + 5 * SZ_4K, true, NULL), 0);
+		KUNIT_EXPECT_EQ(test, m->forced, !i);
+		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, 700 * SZ_4K), 700 * SZ_4K);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+		if (i)
+			continue;
+		/* A domain that forces it is not for a unit that can't. */
+		m->unit->fc = false;
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, domain), -EINVAL);
+	}
+	m->unit->fc = true;
+	KUNIT_EXPECT_EQ(test, omni_memory_cleaned(), cleaned);
+}
+
+/* The model itself: what it would see of a driver that does not write back. */
+static void the_model_sees_what_is_not_written_back(struct kunit *test)
+{
+	struct amd_model_config config = { .no_snoop = true };
+	struct omni_model *m = &amd_model_create(test, &config)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *domain = omni_model_domain(m);
+
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, true, NULL), 0);
+	KUNIT_EXPECT_EQ(test, omni_model_violations(m), 1);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* A unit without a command for everything is brought up entry by entry. */
+static void units_without_invalidate_all(struct kunit *test)
+{
+	struct amd_model_config config = { .efr = 2ULL << 10 };
+	struct omni_model *m = &amd_model_create(test, &config)->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *domain = omni_model_domain(m);
+	u64 pa;
+
+	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &pa), 0);
+	m->unit->wing->unit_off(m->unit);
+	KUNIT_ASSERT_EQ(test, m->unit->wing->unit_on(m->unit), 0);
+	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &pa), 0);
+	KUNIT_EXPECT_GE(test, omni_model_done(m, OMNI_CMD_ENTRY), 0x5800);
+	KUNIT_EXPECT_GE(test, omni_model_done(m, OMNI_CMD_DOMAIN), 65536);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* Queue */
+
+static const struct omni_param amd_param = { &amd_kit, omni_ordinary };
+
+static void disturb_iotlb(struct omni_model *m)
+{
+	amd_model_iotlb(to_amd_model(m), 1);
+}
+
+/* 2.5.8 */
+static void silent_device_tlbs_are_asked_again(struct kunit *test)
+{
+	struct omni_model *m;
+
+	test->param_value = &amd_param;
+	m = omni_model_create(test);
+	queue_race(test, m, 4, 600, disturb_iotlb);
+	amd_model_iotlb(to_amd_model(m), 0);
+	KUNIT_EXPECT_GT(test, m->unit->counts.queue_errors, 0);
+	KUNIT_EXPECT_EQ(test, m->unit->counts.timeouts, 0);
+}
+
+static void a_silent_device_tlb_once(struct kunit *test)
+{
+	struct queue_user user;
+	struct omni_model *m;
+	unsigned int i;
+	u64 errors;
+
+	test->param_value = &amd_param;
+	m = omni_model_create(test);
+	queue_user_init(test, &user, m, 0, 4);
+	for (i = 0; i < 60; i++) {
+		errors = m->unit->counts.queue_errors;
+		if (i & 1)
+			amd_model_iotlb(to_amd_model(m), 1 + i / 2 % 2);
+		else
+			omni_model_error(m, 0, 1 + i / 2 % 2);
+		queue_round(&user);
+		KUNIT_EXPECT_GT(test, m->unit->counts.queue_errors, errors);
+	}
+	queue_expect_good(test, &user);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(user.od, NULL), 0);
+}
+
+static struct kunit_case amd_cases[] = {
+	KUNIT_CASE(every_leaf_size),
+	KUNIT_CASE(a_tree_grows_under_running_dma),
+	KUNIT_CASE(several_grow_one_tree),
+	KUNIT_CASE(growth_that_cannot_be_shown_fails),
+	KUNIT_CASE(invalidations_follow_an_entry),
+	KUNIT_CASE(requesters_of_system_management),
+	KUNIT_CASE(coherency_is_forced),
+	KUNIT_CASE(the_model_sees_what_is_not_written_back),
+	KUNIT_CASE(units_without_invalidate_all),
+	KUNIT_CASE(silent_device_tlbs_are_asked_again),
+	KUNIT_CASE(a_silent_device_tlb_once),
+	{ }
+};
+
+static struct kunit_suite amd_suite = {
+	.name = "omni_amd",
+	.test_cases = amd_cases,
+};
+
+kunit_test_suites(&amd_suite);
