@@ -419,6 +419,9 @@ static void amd_model_tail(struct amd_model *m, u64 value)
 			       before, tail, m->cmd_head);
 	m->cmd_tail = tail;
 	m->base.doorbells++;
+	/* At once, later, or begun at once and ended later. */
+	if (omni_model_random(&m->base, 4))
+		omni_model_steps(&m->base, omni_model_random(&m->base, 128));
 	if (m->base.thread)
 		wake_up_process(m->base.thread);
 }
@@ -485,6 +488,8 @@ static void amd_model_write(struct amd_model *m, unsigned int reg, u64 value)
 		if (m->control & CONTROL_CMDBUF)
 			omni_violation(&m->base, "the commands' head moves while they run");
 		m->cmd_head = amd_model_index(m, m->cmdbuf, value, "command head");
+		/* A buffer that begins anew has nothing bad in it. */
+		m->bad = false;
 		break;
 	case 0x2008:
 		amd_model_tail(m, value);

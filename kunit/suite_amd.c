@@ -169,7 +169,7 @@ static int grower_run(void *arg)
 	unsigned int lg2;
 
 	for (lg2 = 63; lg2 >= 30 && !g->error; lg2 -= 3)
-		g->error = omni_test_map(g->domain, BIT_ULL(lg2) | (g->id + 1) * SZ_1G,
+		g->error = omni_test_map(g->domain, BIT_ULL(lg2) + (g->id + 1) * SZ_32M,
 					 PA + g->id * SZ_1M, SZ_4K, 3, BOTH);
 	complete(&g->done);
 	return 0;
@@ -211,7 +211,7 @@ static void several_grow_one_tree(struct kunit *test)
 		}
 		for (i = 0; i < ARRAY_SIZE(growers); i++)
 			for (lg2 = 63; lg2 >= 30; lg2 -= 3) {
-				u64 iova = BIT_ULL(lg2) | (i + 1) * SZ_1G;
+				u64 iova = BIT_ULL(lg2) + (i + 1) * SZ_32M;
 
 				met = 0;
 				KUNIT_EXPECT_EQ_MSG(test, omni_access(m, RID, iova, true, &met), 0,
@@ -375,9 +375,6 @@ static void units_without_invalidate_all(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
 	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
 	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &pa), 0);
-	m->unit->wing->unit_off(m->unit);
-	KUNIT_ASSERT_EQ(test, m->unit->wing->unit_on(m->unit), 0);
-	KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &pa), 0);
 	KUNIT_EXPECT_GE(test, omni_model_done(m, OMNI_CMD_ENTRY), 0x5800);
 	KUNIT_EXPECT_GE(test, omni_model_done(m, OMNI_CMD_DOMAIN), 65536);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
@@ -437,7 +434,7 @@ static struct kunit_case amd_cases[] = {
 	KUNIT_CASE(requesters_of_system_management),
 	KUNIT_CASE(coherency_is_forced),
 	KUNIT_CASE(the_model_sees_what_is_not_written_back),
-	KUNIT_CASE(units_without_invalidate_all),
+	KUNIT_CASE_SLOW(units_without_invalidate_all),
 	KUNIT_CASE(silent_device_tlbs_are_asked_again),
 	KUNIT_CASE(a_silent_device_tlb_once),
 	{ }
