@@ -201,6 +201,7 @@ struct amd_found {
 	u8 lg2;
 	bool forced;
 	bool reserved;
+	bool clean;	/* not written to yet, and that is to be noticed */
 };
 
 /* Level @level is the specification's, 1 to 6. */
@@ -364,6 +365,7 @@ again:
 	item.pa = PTE_ADDR(entry) >> lg2 << lg2;
 	found->perm = item.perm;
 	found->forced = entry & PTE_FC;
+	found->clean = had == 3 && !(entry & PTE_D);
 	item.perm |= (entry & PTE_A ? KNOWN_A : 0) | (entry & PTE_D ? KNOWN_D : 0);
 	/* A large leaf may be cached in smaller pieces. */
 	if (lg2 > 12 && omni_model_random(&m->base, 2)) {
@@ -412,6 +414,7 @@ static int amd_model_lookup(struct amd_model *m, const struct omni_cached *dte, 
 			.perm = c->perm & (OMNI_PERM_R | OMNI_PERM_W),
 			.lg2 = c->lg2,
 			.forced = c->raw[0],
+			.clean = had == 3 && !(c->perm & KNOWN_D),
 		};
 		return c->perm & (write ? OMNI_PERM_W : OMNI_PERM_R) ? 0 : REFUSED_PERMISSION;
 	}
@@ -529,7 +532,8 @@ static int amd_model_ats_dma(struct amd_model *m, u16 devid, u64 iova, bool writ
 		omni_cache_add(&m->base, &m->base.device_tlb, (struct omni_cached){
 			.rid = devid,
 			.lg2 = found.lg2,
-			.perm = found.perm,
+			/* What was asked for reading may not be written unseen. */
+			.perm = found.perm & ~(found.clean ? OMNI_PERM_W : 0),
 			.iova = iova >> found.lg2 << found.lg2,
 			.pa = found.pa >> found.lg2 << found.lg2,
 		});
