@@ -282,7 +282,7 @@ static void amd_link_submit(struct amd_link *link)
 	unsigned int i, n = 0, parts = 0, errors = 0;
 
 	for (i = 0; i < od->nr_rids; i++) {
-		if (n == OMNI_SUBMIT_MAX - 2) {
+		if (n == OMNI_SUBMIT_MAX - 3) {
 			amd_submit(unit, cmds, n, &link->ticket);
 			if (!parts++)
 				errors = link->ticket.errors;
@@ -292,6 +292,9 @@ static void amd_link_submit(struct amd_link *link)
 	}
 	cmds[n++] = amd_cmd_fence();
 	cmds[n++] = amd_cmd_domain(link->tag);
+	/* With D bits from now on, its writes must be seen anew. */
+	if (READ_ONCE(od->ats))
+		cmds[n++] = amd_cmd_device_tlb(od, AMD_PAGES_HI_S | AMD_PAGES_HI_EVERYTHING);
 	amd_submit(unit, cmds, n, &link->ticket);
 	if (parts)
 		link->ticket.errors = errors;
