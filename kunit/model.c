@@ -66,8 +66,10 @@ struct omni_cached *omni_device_tlb_find(struct omni_model *m, u16 rid, u64 iova
 	struct omni_cached *c;
 
 	for_each_cached(c, &m->device_tlb)
-		if (c->rid == rid && omni_cached_meets(c, iova, iova) && c->perm & perm)
+		if (c->rid == rid && omni_cached_meets(c, iova, iova) && c->perm & perm) {
+			m->hits++;
 			return c;
+		}
 	return NULL;
 }
 

@@ -66,6 +66,7 @@ void amd_model_log(struct amd_model *m, u64 lo, u64 hi)
 	}
 	entry = amd_ring_at(m->evtlog, m->evt_tail);
 	entry[1] = hi;
+	/* The code comes last, as in hardware. */
 	smp_wmb();
 	WRITE_ONCE(entry[0], lo);
 	m->evt_tail = next;

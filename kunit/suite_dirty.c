@@ -30,10 +30,12 @@ static bool dirty_read(struct kunit *test, struct omni_domain *domain, u64 iova,
 {
 	struct iommu_iotlb_gather gather;
 	struct iommu_dirty_bitmap dirty;
+	int ret;
 
 	iommu_dirty_bitmap_init(&dirty, NULL, &gather);
-	KUNIT_EXPECT_EQ(test, domain->iommu.dirty_ops->read_and_clear_dirty(&domain->iommu, iova,
-									    size, flags, &dirty), 0);
+	ret = domain->iommu.dirty_ops->read_and_clear_dirty(&domain->iommu, iova, size, flags,
+							    &dirty);
+	KUNIT_EXPECT_EQ(test, ret, 0);
 	if (gather.end && !(flags & IOMMU_DIRTY_NO_CLEAR))
 		domain->iommu.ops->iotlb_sync(&domain->iommu, &gather);
 	return gather.end;
@@ -112,17 +114,17 @@ static void what_is_written_is_told_once(struct kunit *test)
 				written[i] = write;
 			}
 			for (i = 0; i < areas[a].nr; i++) {
-				u64 at = areas[a].iova + i * areas[a].pgsize;
+				size_t size = areas[a].pgsize;
+				u64 at = areas[a].iova + i * size;
 
 				KUNIT_EXPECT_EQ_MSG(test, written[i],
-						    dirty_read(test, domain, at, areas[a].pgsize,
+						    dirty_read(test, domain, at, size,
 							       IOMMU_DIRTY_NO_CLEAR),
 						    "round %u, area %u, page %u", round, a, i);
 				KUNIT_EXPECT_EQ_MSG(test, written[i],
-						    dirty_read(test, domain, at, areas[a].pgsize, 0),
+						    dirty_read(test, domain, at, size, 0),
 						    "round %u, area %u, page %u", round, a, i);
-				KUNIT_EXPECT_FALSE(test, dirty_read(test, domain, at,
-								    areas[a].pgsize, 0));
+				KUNIT_EXPECT_FALSE(test, dirty_read(test, domain, at, size, 0));
 			}
 		}
 	}

@@ -138,7 +138,8 @@ static void firmware_l4_mutated_tables(struct kunit *test)
 
 	while (f->nr < tables) {
 		f->fmt->generate(f);
-		for (damage = omni_below(&f->rnd, 4); damage && f->len > f->fmt->header + 24; damage--)
+		damage = omni_below(&f->rnd, 4);
+		for (; damage && f->len > f->fmt->header + 24; damage--)
 			f->fmt->damage(f);
 		if (f->len > 9 && omni_below(&f->rnd, 32))
 			fuzz_checksum(f);

@@ -3,8 +3,9 @@
  * The requester IDs that a PCI device may use (pci.c), and that each of them
  * is translated: devices made of memory, below bridges made of memory.
  */
-#include "model_vtd.h"
+#include "kit.h"
 
+#include <linux/bitfield.h>
 #include <linux/pci.h>
 #include <linux/sizes.h>
 
@@ -206,53 +207,54 @@ static void requester_ids_of_a_device(struct kunit *test)
 	kfree(rids);
 }
 
-#ifdef CONFIG_X86
-
 /* Attached, the device is translated as whichever of them it comes; detached, as none. */
-static void every_requester_id_is_translated(struct kunit *test)
+static void alias_translated(struct kunit *test, const struct omni_kit *kit)
 {
-	static const struct vtd_model_config config = {
-		.cap = VTD_MODEL_CAP, .ecap = VTD_MODEL_ECAP,
-	};
 	const struct alias_shape *shape = test->param_value;
 	struct alias_tree *tree = alias_plant(test, shape);
 	struct omni_domain *domain;
 	struct omni_device *od;
-	struct vtd_model *m;
+	struct omni_model *m;
 	u32 *rids = NULL;
 	unsigned int i;
 	u64 pa;
 	int nr;
 
-	m = vtd_model_create(test, &config);
+	m = kit->create(test, omni_ordinary);
 	m->mute = true;
-	domain = vtd_model_domain(test, m);
+	domain = omni_model_domain(m);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, IOMMU_READ | IOMMU_WRITE),
 			0);
-	od = vtd_model_device(test, m, shape->ids[0], 0);
+	od = omni_model_device(m, shape->ids[0], 0);
 	nr = omni_pci_rids(&tree->dev, &rids);
 	KUNIT_ASSERT_EQ(test, nr, alias_count(shape));
 	memcpy(od->rids, rids, nr * sizeof(*rids));
 	od->nr_rids = nr;
 	kfree(rids);
 	for (i = 0; i < nr; i++)
-		KUNIT_ASSERT_EQ(test, vtd_tables_reserve(m->unit, od->rids[i]), 0);
+		KUNIT_ASSERT_EQ(test, m->ops->reserve(m, od->rids[i]), 0);
 
 	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_NE(test, vtd_model_access(m, shape->ids[i], IOVA, true, &pa), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, shape->ids[i], IOVA, true, &pa), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, domain), 0);
 	for (i = 0; i < nr; i++) {
-		KUNIT_EXPECT_EQ(test, vtd_model_access(m, shape->ids[i], IOVA, true, &pa), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, shape->ids[i], IOVA, true, &pa), 0);
 		KUNIT_EXPECT_EQ(test, pa, PA);
 	}
 	/* A neighbour is none of them. */
-	KUNIT_EXPECT_NE(test, vtd_model_access(m, shape->ids[0] ^ 0x40, IOVA, true, &pa), 0);
+	KUNIT_EXPECT_NE(test, omni_access(m, shape->ids[0] ^ 0x40, IOVA, true, &pa), 0);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_NE(test, vtd_model_access(m, shape->ids[i], IOVA, true, &pa), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, shape->ids[i], IOVA, true, &pa), 0);
 }
 
-#endif
+static void every_requester_id_is_translated(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; omni_kits[i]; i++)
+		alias_translated(test, omni_kits[i]);
+}
 
 static void alias_describe(const struct alias_shape *shape, char *text)
 {
@@ -263,9 +265,7 @@ KUNIT_ARRAY_PARAM(alias, alias_shapes, alias_describe);
 
 static struct kunit_case pci_cases[] = {
 	KUNIT_CASE_PARAM(requester_ids_of_a_device, alias_gen_params),
-#ifdef CONFIG_X86
 	KUNIT_CASE_PARAM(every_requester_id_is_translated, alias_gen_params),
-#endif
 	{ }
 };
 

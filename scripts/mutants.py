@@ -38,6 +38,13 @@ SUITES = {
     "units.c": ["omni_queue", "omni_units", "omni_memory"],
     "vtd/tables.c": ["omni_entries", "omni_vtd_entries", "omni_queue", "omni_race"],
     "vtd/domain.c": ["omni_units", "omni_flush"],
+    "amd/invalidate.c": ["omni_flush", "omni_race"],
+    "amd/tables.c": ["omni_amd", "omni_entries", "omni_dirty", "omni_queue"],
+    "amd/pgtable.c": ["omni_amd", "omni_dirty"],
+    "amd/queue.c": ["omni_queue", "omni_amd"],
+    "amd/domain.c": ["omni_amd", "omni_flush", "omni_units"],
+    "amd/format.h": ["omni_amd", "omni_engine"],
+    "amd/firmware.c": ["omni_amd_firmware", "omni_firmware"],
 }
 
 # name, file, what is there, what takes its place
@@ -240,6 +247,54 @@ MUTANTS = [
 	       domain->flush_added == vtd_added(unit);""", "	return true;"),
     ("domain/snoop-with-mappings", "vtd/domain.c",
      "	able &= vtd_pt_empty(&domain->pt);\n", ""),
+
+    # AMD-Vi: lowering
+    ("amd/pde-bit-never", "amd/invalidate.c",
+     "(inv->leaf_only ? 0 : AMD_PAGES_HI_PDE)", "0"),
+    ("amd/pde-bit-always", "amd/invalidate.c",
+     "(inv->leaf_only ? 0 : AMD_PAGES_HI_PDE)", "AMD_PAGES_HI_PDE"),
+    ("amd/size-off-by-one", "amd/invalidate.c",
+     "| (BIT_ULL(lg2 - 1) - 1);", "| (BIT_ULL(lg2 - 1) / 2);"),
+    ("amd/device-tlb-forgotten", "amd/invalidate.c",
+     "!READ_ONCE(od->ats) || omni_device_gone(od))", "READ_ONCE(od->ats) || omni_device_gone(od))"),
+
+    # AMD-Vi: entries and growth
+    ("amd/entry-not-forgotten", "amd/tables.c",
+     "		cmds[n++] = amd_cmd_devtab(changes[i].rid);", "		;"),
+    ("amd/old-domain-not-flushed", "amd/tables.c",
+     "		if (j == i && (domain || unit->cap & AMD_CAP_NPCACHE))", "		if (false)"),
+    ("amd/no-fence", "amd/tables.c",
+     "	cmds[n++] = amd_cmd_fence();\n	for (i = 0; i < nr; i++) {\n		u16 domain",
+     "	for (i = 0; i < nr; i++) {\n		u16 domain"),
+    ("amd/two-steps", "amd/tables.c",
+     "	while (!try_cmpxchg128(entry, &old.half[0], new.half[0]))\n		cpu_relax();",
+     "	WRITE_ONCE(unit->table[rid].data[0], cpu_to_le64(AMD_DTE0_V | AMD_DTE0_TV));\n"
+     "	amd_read64(unit, AMD_STATUS);\n"
+     "	WRITE_ONCE(unit->table[rid].data[1], new.data[1]);\n"
+     "	WRITE_ONCE(unit->table[rid].data[0], new.data[0]);"),
+    ("amd/blocked-may-read", "amd/tables.c",
+     "	return amd_dte_make(0, own);", "	return amd_dte_make(AMD_DTE0_IR, own);"),
+    ("amd/growth-not-shown", "amd/pgtable.c",
+     "	return amd_follow(domain);", "	return 0;"),
+    ("amd/growth-not-flushed", "amd/tables.c",
+     "		amd_link_refresh(link, domain);\n", "		amd_link_refresh(link, domain);\n		link->ticket.done = true;\n		link->ticket.err = 0;\n		continue;\n"),
+
+    # AMD-Vi: domains, queue, formats, firmware
+    ("amd/coherency-not-forced", "amd/domain.c",
+     ".leaf_bits = unit->fc ? AMD_PTE_FC : 0,", ".leaf_bits = 0,"),
+    ("amd/np-cache-forgotten", "amd/domain.c",
+     "return unit->cap & AMD_CAP_NPCACHE ? OMNI_ADDED_CACHED : OMNI_ADDED_FREE;",
+     "return OMNI_ADDED_FREE;"),
+    ("amd/errors-not-heard", "amd/queue.c",
+     "	return READ_ONCE(q->errors) == ticket->errors ? 0 : -EAGAIN;", "	return 0;"),
+    ("amd/silent-device-tlb", "amd/queue.c",
+     "	if (ticket->device_tlb) {", "	if (false) {"),
+    ("amd/size-of-a-set", "amd/format.h",
+     "(BIT_ULL(lg2 - 1) - 1) & AMD_PTE_ADDR", "(BIT_ULL(lg2 - 2) - 1) & AMD_PTE_ADDR"),
+    ("amd/alias-forgotten", "amd/firmware.c",
+     "		devids.aliased = true;\n", ""),
+    ("amd/lower-type-counts", "amd/firmware.c",
+     "	if (other->type > ivhd->type) {", "	if (other->type < ivhd->type) {"),
 ]
 
 
