@@ -27,6 +27,18 @@ static const char * const omni_count_names[OMNI_NR_COUNTS] = {
 	[OMNI_ELIDED_UNATTACHED] = "elided.unattached",
 	[OMNI_ELIDED_NOTHING] = "elided.nothing",
 	[OMNI_ELIDED_QUEUED] = "elided.queued",
+	[OMNI_NC_CLEAN_IN] = "nc.clean_in",
+	[OMNI_NC_CLEAN_OUT] = "nc.clean_out",
+	[OMNI_NC_BYTES_IN] = "nc.bytes_in",
+	[OMNI_NC_BYTES_OUT] = "nc.bytes_out",
+	[OMNI_NC_SHARED_IN] = "nc.shared_in",
+	[OMNI_NC_SHARED_OUT] = "nc.shared_out",
+	[OMNI_NC_OWED] = "nc.owed",
+	[OMNI_NC_SKIPPED_MMIO] = "nc.skipped_mmio",
+	[OMNI_NC_SKIPPED_RESERVED] = "nc.skipped_reserved",
+	[OMNI_NC_SKIPPED_UNMAPPED] = "nc.skipped_unmapped",
+	[OMNI_NC_SKIPPED_UNCACHED] = "nc.skipped_uncached",
+	[OMNI_NC_WHOLE_CACHE] = "nc.whole_cache",
 };
 
 static void omni_ledger_unit(struct seq_file *s, const struct omni_unit *unit)

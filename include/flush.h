@@ -89,6 +89,18 @@ struct omni_inv {
  * @OMNI_ELIDED_UNATTACHED: no flush: no unit serves the domain
  * @OMNI_ELIDED_NOTHING: no flush: nothing had been mapped
  * @OMNI_ELIDED_QUEUED: no flush yet: the kernel's flush queue will ask
+ * @OMNI_NC_CLEAN_IN: pages cleaned before they could be reached
+ * @OMNI_NC_CLEAN_OUT: pages cleaned after they could
+ * @OMNI_NC_BYTES_IN: bytes cleaned line by line, before
+ * @OMNI_NC_BYTES_OUT: bytes cleaned line by line, after
+ * @OMNI_NC_SHARED_IN: pages not cleaned: reachable already
+ * @OMNI_NC_SHARED_OUT: pages not cleaned: still reachable
+ * @OMNI_NC_OWED: pages not cleaned yet: whoever holds them will
+ * @OMNI_NC_SKIPPED_MMIO: pages not cleaned: not memory
+ * @OMNI_NC_SKIPPED_RESERVED: pages not cleaned: reserved
+ * @OMNI_NC_SKIPPED_UNMAPPED: pages not cleaned: the kernel does not map them
+ * @OMNI_NC_SKIPPED_UNCACHED: pages not cleaned: no cache holds them
+ * @OMNI_NC_WHOLE_CACHE: times that all caches were written back instead
  * @OMNI_NR_COUNTS: how many
  */
 enum omni_count {
@@ -105,6 +117,18 @@ enum omni_count {
 	OMNI_ELIDED_UNATTACHED,
 	OMNI_ELIDED_NOTHING,
 	OMNI_ELIDED_QUEUED,
+	OMNI_NC_CLEAN_IN,
+	OMNI_NC_CLEAN_OUT,
+	OMNI_NC_BYTES_IN,
+	OMNI_NC_BYTES_OUT,
+	OMNI_NC_SHARED_IN,
+	OMNI_NC_SHARED_OUT,
+	OMNI_NC_OWED,
+	OMNI_NC_SKIPPED_MMIO,
+	OMNI_NC_SKIPPED_RESERVED,
+	OMNI_NC_SKIPPED_UNMAPPED,
+	OMNI_NC_SKIPPED_UNCACHED,
+	OMNI_NC_WHOLE_CACHE,
 	OMNI_NR_COUNTS
 };
 
@@ -117,6 +141,12 @@ DECLARE_PER_CPU(struct omni_ledger, omni_ledger);
 static inline void omni_count(enum omni_count what)
 {
 	this_cpu_inc(omni_ledger.n[what]);
+}
+
+static inline void omni_count_add(enum omni_count what, u64 n)
+{
+	if (n)
+		this_cpu_add(omni_ledger.n[what], n);
 }
 
 /**

@@ -16,7 +16,9 @@
  *
  * Lock order: device_lock > the kernel's group mutex > omni_domain.attach_lock,
  * the unit's own mutexes > omni_core.lock > omni_device.lock. The map and
- * unmap path takes none of them; it ends in the unit's queue lock.
+ * unmap path takes none of them; it ends in the unit's queue lock. In tracked
+ * domains alone, it takes omni_nc.lock, which comes after attach_lock, and
+ * the locks of the count of pages (nc_pages.c), which come last.
  */
 #ifndef OMNIOMMU_H
 #define OMNIOMMU_H
@@ -31,6 +33,7 @@
 #include <linux/spinlock.h>
 
 #include "flush.h"
+#include "noncoherent.h"
 #include "pgtable.h"
 
 #define OMNI_PAGE_LG2	12
@@ -139,6 +142,8 @@ enum omni_state {
  * @bound_early: a driver was bound before the module came (L1)
  * @adopted: the kernel's use count of the group was taken for that driver
  * @leaving: it is being released: entries it shares stay
+ * @snoop: whether it can issue DMA that does not snoop caches
+ * @counted: omni_nc_enter() has counted it for @domain
  * @linked: a device link orders its shutdown before the units' (L6)
  * @ats: its device TLB is on, or about to be
  * @ats_depth: device TLB invalidations it accepts at once, 1 to 32; 0 if its
@@ -158,6 +163,8 @@ struct omni_device {
 	bool bound_early;
 	bool adopted;
 	bool leaving;
+	enum omni_snoop snoop;
+	bool counted;
 	bool linked;
 	bool ats;
 	u8 ats_depth;
@@ -200,6 +207,7 @@ struct omni_reach {
  * @wing: whose format and units
  * @pt: the page table
  * @flush_added: what a map must flush, fixed when the domain is made (F2)
+ * @nc: which of its pages caches have to be cleaned for
  * @tainted: an invalidation for it failed: its tables are never freed (S2)
  * @reach: see struct omni_reach
  * @attach_lock: serialises changes of @reach
@@ -212,6 +220,7 @@ struct omni_domain {
 	const struct omni_wing *wing;
 	struct omni_pt pt;
 	enum omni_added flush_added;
+	struct omni_nc nc;
 	bool tainted;
 	struct omni_reach __rcu *reach;
 	struct mutex attach_lock;	/* see @attach_lock above */
@@ -426,6 +435,19 @@ void omni_add_direct(const struct device *dev, struct list_head *head, u64 first
  * Context: may sleep.
  */
 int omni_pci_rids(struct pci_dev *pdev, u32 **rids);
+
+/**
+ * omni_pci_no_snoop() - can a device issue DMA that does not snoop caches?
+ * @pdev: a device that no driver uses, or one that lends it to users
+ *
+ * Only a PCIe function can say that it can't: its Enable No Snoop control
+ * (PCIe 7.5.3.4) is hardwired to 0. Whether the bit is set now says nothing,
+ * since users can set it.
+ *
+ * Return: false if it never can.
+ * Context: may sleep.
+ */
+bool omni_pci_no_snoop(struct pci_dev *pdev);
 
 /**
  * omni_acs_enable_all() - turn on the ACS controls that isolation needs

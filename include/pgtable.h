@@ -26,6 +26,7 @@
  * @pa_last: last physical byte an entry can hold
  * @leaf_bits: format bits that every new leaf gets
  * @incoherent: the unit does not snoop its table walks (N7)
+ * @tracked: maps and unmaps go by the tracker, see noncoherent.c
  * @nid: NUMA node for new tables
  */
 struct omni_pt {
@@ -38,6 +39,7 @@ struct omni_pt {
 	u64 pa_last;
 	u64 leaf_bits;
 	bool incoherent;
+	bool tracked;
 	int nid;
 };
 
@@ -46,8 +48,10 @@ struct omni_pt {
  * @flags: the page's
  * @node: while unlinked, in a list of tables to free
  * @mapping: the page's
- * @base: first byte the table translates, while in omni_domain.replaced
- * @leaves: present leaves in the table
+ * @base: first byte the table translates, while in omni_domain.replaced; its
+ *	level, once unlinked from a tracked domain
+ * @leaves: present leaves in the table; in the upper half, pending entries:
+ *	cleared ones of a tracked domain that keep their address until the sync
  * @tables: present tables below it
  */
 struct omni_table {
