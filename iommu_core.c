@@ -155,6 +155,7 @@ static int omni_set_state(struct omni_device *od, enum omni_state state,
 	const struct omni_wing *wing = od->unit->wing;
 	struct omni_domain *old = od->domain;
 	struct omni_domain *target;
+	bool counted = false;
 	u32 tag = 0;
 	int ret;
 
@@ -164,7 +165,12 @@ static int omni_set_state(struct omni_device *od, enum omni_state state,
 		if (domain->wing != wing || !wing->compatible(domain, od->unit))
 			return -EINVAL;
 		mutex_lock(&domain->attach_lock);
-		ret = omni_reach_add(domain, od, &tag);
+		ret = omni_nc_enter(domain, od, &counted);
+		if (!ret) {
+			ret = omni_reach_add(domain, od, &tag);
+			if (ret && counted)
+				omni_nc_leave(domain);
+		}
 		mutex_unlock(&domain->attach_lock);
 		if (ret)
 			return ret;
@@ -176,6 +182,8 @@ static int omni_set_state(struct omni_device *od, enum omni_state state,
 	if (ret && state == OMNI_PAGING) {
 		mutex_lock(&domain->attach_lock);
 		omni_reach_remove(domain, od, ret);
+		if (counted)
+			omni_nc_leave(domain);
 		mutex_unlock(&domain->attach_lock);
 		return ret;
 	}
@@ -188,9 +196,13 @@ static int omni_set_state(struct omni_device *od, enum omni_state state,
 	if (old) {
 		mutex_lock(&old->attach_lock);
 		omni_reach_remove(old, od, ret);
+		/* Behind the entry into the new domain: what both map stays as it is. */
+		if (od->counted)
+			omni_nc_leave(old);
 		mutex_unlock(&old->attach_lock);
 		omni_count(OMNI_OPS_DETACH);
 	}
+	od->counted = counted;
 	return 0;
 }
 
@@ -234,6 +246,7 @@ int omni_domain_init(struct omni_domain *domain, const struct omni_wing *wing)
 	if (!reach)
 		return -ENOMEM;
 	domain->wing = wing;
+	omni_nc_init(&domain->nc);
 	RCU_INIT_POINTER(domain->reach, reach);
 	mutex_init(&domain->attach_lock);
 	spin_lock_init(&domain->free_lock);

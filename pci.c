@@ -152,6 +152,24 @@ int omni_pci_rids(struct pci_dev *pdev, u32 **rids)
 	return r.nr;
 }
 
+bool omni_pci_no_snoop(struct pci_dev *pdev)
+{
+	u16 ctl, back;
+
+	/* A virtual function obeys the control of its physical one. */
+	if (!pci_is_pcie(pdev) || pdev->is_virtfn)
+		return true;
+	pcie_capability_read_word(pdev, PCI_EXP_DEVCTL, &ctl);
+	if (ctl & PCI_EXP_DEVCTL_NOSNOOP_EN)
+		return true;
+	pcie_capability_write_word(pdev, PCI_EXP_DEVCTL, ctl | PCI_EXP_DEVCTL_NOSNOOP_EN);
+	pcie_capability_read_word(pdev, PCI_EXP_DEVCTL, &back);
+	if (!(back & PCI_EXP_DEVCTL_NOSNOOP_EN))
+		return false;
+	pcie_capability_write_word(pdev, PCI_EXP_DEVCTL, ctl);
+	return true;
+}
+
 bool omni_acs_enable(struct pci_dev *pdev)
 {
 	struct omni_acs_saved *saved;

@@ -23,8 +23,13 @@
 #ifdef CONFIG_X86
 #include <asm/pci.h>
 #include <asm/cacheflush.h>
+#include <asm/pgtable.h>
+#include <asm/smp.h>
 #else
 #include <linux/libnvdimm.h>
+#include <linux/uaccess.h>
+#include <asm/barrier.h>
+#include <asm/sysreg.h>
 #endif
 
 /*
@@ -43,6 +48,74 @@ static inline void omni_clean_lines(void *addr, size_t len)
 #endif
 }
 #endif
+
+/*
+ * Write back and invalidate the lines of memory that a device reaches without
+ * snooping. Not invalidated alone, ever: others may write to it meanwhile.
+ */
+static inline void omni_clean_data(void *addr, size_t len)
+{
+#ifdef CONFIG_X86
+	clflush_cache_range(addr, len);
+#else
+	/* Arm ARM D24.2.36: DminLine is the log2 of the words in a line. */
+	unsigned long line = 4UL << (read_sysreg(ctr_el0) >> 16 & 15);
+	unsigned long at = (unsigned long)addr & ~(line - 1);
+
+	dsb(ish);
+	for (; at < (unsigned long)addr + len; at += line)
+		asm volatile("dc civac, %0" : : "r" (at) : "memory");
+	dsb(sy);
+#endif
+}
+
+/* The same for everything that any CPU's cache holds. */
+static inline void omni_clean_all(void)
+{
+#ifdef CONFIG_X86
+	wbinvd_on_all_cpus();
+#endif
+}
+
+/**
+ * struct omni_direct_map - how the kernel itself maps some of the memory
+ * @end: first page number that nothing below is said of
+ * @present: it does
+ * @cached: by an ordinary, cached mapping
+ */
+struct omni_direct_map {
+	unsigned long end;
+	bool present;
+	bool cached;
+};
+
+/* Look up the mapping that holds a page, of 4K or larger. */
+static inline void omni_direct_map_at(struct omni_direct_map *map, unsigned long pfn)
+{
+#ifdef CONFIG_X86
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)pfn_to_kaddr(pfn), &level);
+	unsigned long pages = 1;
+	pteval_t value;
+
+	map->present = pte && pte_present(*pte);
+	map->cached = false;
+	if (map->present) {
+		value = pte_val(*pte);
+		pages = page_level_size(level) >> PAGE_SHIFT;
+		/* All zero is write-back, in every layout the kernel gives the PAT. */
+		map->cached = !(value & (_PAGE_PWT | _PAGE_PCD)) &&
+			      !(value & (level > PG_LEVEL_4K ? _PAGE_PAT_LARGE : _PAGE_PAT));
+	}
+	map->end = (pfn & ~(pages - 1)) + pages;
+#else
+	u8 byte;
+
+	map->present = !get_kernel_nofault(byte, (u8 *)pfn_to_kaddr(pfn));
+	map->cached = map->present;
+	map->end = pfn + 1;
+#endif
+}
 
 /*
  * pci_real_dma_dev() is not exported. Devices behind a VMD controller issue

@@ -21,7 +21,7 @@ struct iommu_iotlb_gather;
 /**
  * struct omni_nc_ops - what the tracker asks of a page-table format
  * @tracked: bit of a leaf, ignored by the hardware: its pages are counted
- * @empty: does the page table map nothing, and is nothing pending in it?
+ * @mapped: bytes that the page table maps, those of pending entries included
  * @track: count the pages of every leaf in and mark the leaf; on failure
  *	some are counted and marked
  * @untrack: count the pages of every marked leaf out and clear the mark; with
@@ -32,7 +32,7 @@ struct iommu_iotlb_gather;
  */
 struct omni_nc_ops {
 	u64 tracked;
-	bool (*empty)(struct omni_domain *domain);
+	u64 (*mapped)(struct omni_domain *domain);
 	int (*track)(struct omni_domain *domain);
 	void (*untrack)(struct omni_domain *domain, bool all);
 };
@@ -232,6 +232,29 @@ int omni_nc_hold(phys_addr_t pa, u64 bytes, gfp_t gfp);
  * Context: may sleep.
  */
 void omni_nc_release(phys_addr_t pa, u64 bytes);
+
+/**
+ * omni_nc_bulk_begin() - one operation on many pages begins
+ * @bytes: its size
+ *
+ * Above the parameter wbinvd_above, the calls of omni_nc_in() and
+ * omni_nc_out() that follow only count, and all caches are cleaned when it
+ * ends. Everybody else's calls wait meanwhile.
+ *
+ * Return: what omni_nc_bulk_end() has to be told.
+ * Context: may sleep.
+ */
+bool omni_nc_bulk_begin(u64 bytes);
+
+/**
+ * omni_nc_bulk_end() - the operation ends
+ * @begun: what omni_nc_bulk_begin() said
+ *
+ * What was counted in or out is clean when it returns.
+ *
+ * Context: may sleep.
+ */
+void omni_nc_bulk_end(bool begun);
 
 /**
  * omni_nc_batch_add() - note a run

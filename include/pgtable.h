@@ -63,6 +63,10 @@ struct omni_table {
 	atomic_t tables;
 };
 
+/* A pending entry, in omni_table.leaves. */
+#define OMNI_TABLE_PENDING	0x10000
+#define OMNI_TABLE_LEAVES	(OMNI_TABLE_PENDING - 1)
+
 static_assert(offsetof(struct omni_table, node) == offsetof(struct page, lru));
 static_assert(offsetof(struct omni_table, base) == offsetof(struct page, index));
 static_assert(offsetof(struct omni_table, leaves) == offsetof(struct page, private));

@@ -34,6 +34,11 @@
  * go on below it: what was the root is a table like others now. The wing
  * makes hardware entries follow before a map is over and before a flush.
  *
+ * A format whose domains may be non-coherent defines PT_TRACKS, and what
+ * pgtable_track.h asks for. Map and unmap exist twice then: for domains that
+ * are tracked, and for all others, which pay for the tracker with one look at
+ * omni_pt.tracked (see noncoherent.c).
+ *
  * Invariants
  *
  * The caller owns the range it maps or unmaps; ranges that share tables may
@@ -59,6 +64,12 @@
 #define PT_SETS		PT_FN(SETS)
 #define PT_OWN		(PT_SETS == SET_OWN)
 #define PT_GROWS	PT_FN(GROWS)
+
+#ifdef PT_TRACKS
+#define PT_TRACKING	true
+#else
+#define PT_TRACKING	false
+#endif
 
 static __always_inline unsigned int PT_FN(shift)(unsigned int level)
 {
@@ -118,6 +129,27 @@ static __always_inline void PT_FN(clean)(const struct omni_pt *pt,
 		omni_clean_lines(entries, nr * sizeof(*entries));
 }
 
+/*
+ * Whoever changes the table of a domain that is not tracked does so between
+ * these two. The first says no when it is tracked by now.
+ */
+static __always_inline bool PT_FN(begin)(const struct omni_pt *pt, bool tracked)
+{
+	if (!PT_TRACKING || tracked)
+		return true;
+	rcu_read_lock();
+	if (likely(!READ_ONCE(pt->tracked)))
+		return true;
+	rcu_read_unlock();
+	return false;
+}
+
+static __always_inline void PT_FN(end)(bool tracked)
+{
+	if (PT_TRACKING && !tracked)
+		rcu_read_unlock();
+}
+
 /* Write back the line that links a table, then say that it is done. */
 static void PT_FN(settle)(__le64 *entry, u64 value)
 {
@@ -172,6 +204,46 @@ static void PT_FN(unlink)(__le64 *table, unsigned int level,
 	list_add_tail(&desc->node, list);
 }
 
+#ifdef PT_TRACKS
+static __always_inline bool PT_FN(marked)(u64 leaf)
+{
+	return leaf & PT_FN(TRACKED);
+}
+
+/* What an unmap puts in the place of a leaf of a tracked domain. */
+static __always_inline u64 PT_FN(leave)(u64 leaf, u32 tag)
+{
+	return PT_FN(marked)(leaf) ? PT_FN(pend)(leaf, tag) : 0;
+}
+
+/* Note the level of a table and of all below, before they are unlinked. */
+static void PT_FN(stamp)(__le64 *table, unsigned int level)
+{
+	struct omni_table *desc = omni_table(table);
+	unsigned int left = atomic_read(&desc->tables);
+	unsigned int i;
+
+	desc->base = level;
+	for (i = 0; level && left && i < PT_ENTRIES; i++) {
+		u64 value = PT_FN(read)(&table[i]);
+
+		if (PT_FN(present)(value) && !PT_FN(is_leaf)(value, level)) {
+			PT_FN(stamp)(PT_FN(below)(value), level - 1);
+			left--;
+		}
+	}
+}
+#else
+static __always_inline u64 PT_FN(leave)(u64 leaf, u32 tag)
+{
+	return 0;
+}
+
+static __always_inline void PT_FN(stamp)(__le64 *table, unsigned int level)
+{
+}
+#endif
+
 /* Is every byte below a table mapped? */
 static bool PT_FN(full)(const __le64 *table, unsigned int level)
 {
@@ -222,7 +294,8 @@ static __always_inline u64 PT_FN(part)(u64 leaf, unsigned int n, unsigned int le
 
 /*
  * A leaf goes where some of its @nr entries are in use already: right if they
- * point to tables that map nothing, an error otherwise.
+ * point to tables that map nothing, an error otherwise. In a tracked domain,
+ * they may be pending, or what they point to: the caller finds out.
  */
 static int PT_FN(replace)(__le64 *entries, unsigned int nr, unsigned int level,
 			  u64 leaf, u64 iova, struct list_head *replaced)
@@ -359,7 +432,7 @@ static void PT_FN(fini)(struct omni_pt *pt, struct list_head *tables)
  *
  * Return: true if no leaf is present.
  */
-static bool PT_FN(empty)(const struct omni_pt *pt)
+static bool __maybe_unused PT_FN(empty)(const struct omni_pt *pt)
 {
 	unsigned int level;
 	const __le64 *root = PT_FN(root)(pt, &level);
@@ -367,25 +440,10 @@ static bool PT_FN(empty)(const struct omni_pt *pt)
 	return PT_FN(hollow)(root, level);
 }
 
-/*
- * PT_NAME_map() - map physically contiguous pages of one size
- * @pt: the page table
- * @iova: first byte, aligned to the page size
- * @pa: first physical byte, aligned to the page size
- * @lg2: log2 of the page size
- * @count: number of pages, more than 0
- * @bits: permission bits of the format
- * @gfp: how to allocate tables
- * @mapped: receives the bytes mapped, also on error
- * @replaced: receives tables that a leaf took the place of
- *
- * Return: <0 for an error, else an &enum omni_flush_kind. -ERANGE outside of
- * the address space or of what an entry can hold, -EEXIST where something is
- * mapped already, -ENOMEM.
- */
-static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
-		      size_t count, u64 bits, gfp_t gfp, size_t *mapped,
-		      struct list_head *replaced)
+static __always_inline int PT_FN(map_as)(struct omni_pt *pt, u64 iova, u64 pa,
+					 unsigned int lg2, size_t count, u64 bits,
+					 gfp_t gfp, size_t *mapped,
+					 struct list_head *replaced, const bool tracked)
 {
 	const unsigned int level = PT_FN(level)(lg2);
 	const unsigned int shift = PT_SETS ? PT_FN(shift)(level) : lg2;
@@ -408,6 +466,8 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
 			return -ENOMEM;
 	}
 
+	if (!PT_FN(begin)(pt, tracked))
+		return -EAGAIN;
 	leaf = PT_FN(leaf)(pa, lg2, bits | pt->leaf_bits);
 	while (count) {
 		unsigned int lvl, room, i;
@@ -418,13 +478,22 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
 			u64 value = PT_FN(read)(entry);
 
 			if (!value) {
+				PT_FN(end)(tracked);
 				table = PT_FN(install)(pt, table, entry, lvl, gfp);
 				if (!table)
 					return -ENOMEM;
+				if (!PT_FN(begin)(pt, tracked))
+					return -EAGAIN;
+				/* Coherency may be enforced by now. */
+				if (PT_TRACKING)
+					leaf = PT_FN(leaf)(pa + *mapped, lg2,
+							   bits | pt->leaf_bits);
 				continue;
 			}
-			if (PT_FN(is_leaf)(value, lvl))
+			if (PT_FN(is_leaf)(value, lvl)) {
+				PT_FN(end)(tracked);
 				return -EEXIST;
+			}
 			if (unlikely(value & PT_FN(PENDING)))
 				PT_FN(settle)(entry, value);
 			table = PT_FN(below)(value);
@@ -446,12 +515,38 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
 			if (kind < OMNI_FLUSH_ADDED)
 				kind = OMNI_FLUSH_ADDED;
 		}
-		if (i < room)
+		if (i < room) {
+			PT_FN(end)(tracked);
 			return -EEXIST;
+		}
 		iova += (u64)i << shift;
 		count -= i >> set;
 	}
+	PT_FN(end)(tracked);
 	return kind;
+}
+
+/*
+ * PT_NAME_map() - map physically contiguous pages of one size
+ * @pt: the page table
+ * @iova: first byte, aligned to the page size
+ * @pa: first physical byte, aligned to the page size
+ * @lg2: log2 of the page size
+ * @count: number of pages, more than 0
+ * @bits: permission bits of the format
+ * @gfp: how to allocate tables
+ * @mapped: receives the bytes mapped, also on error
+ * @replaced: receives tables that a leaf took the place of
+ *
+ * Return: <0 for an error, else an &enum omni_flush_kind. -ERANGE outside of
+ * the address space or of what an entry can hold, -EEXIST where something is
+ * mapped already, -ENOMEM. -EAGAIN if the domain is tracked.
+ */
+static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
+		      size_t count, u64 bits, gfp_t gfp, size_t *mapped,
+		      struct list_head *replaced)
+{
+	return PT_FN(map_as)(pt, iova, pa, lg2, count, bits, gfp, mapped, replaced, false);
 }
 
 /*
@@ -459,12 +554,19 @@ static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
  * cleared: past @last if all was mapped.
  */
 static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
-			u64 iova, u64 last, struct list_head *tables)
+			u64 iova, u64 last, struct list_head *tables);
+static u64 PT_FN(clear_tracked)(struct omni_pt *pt, __le64 *table, unsigned int level,
+				u64 iova, u64 last, struct list_head *tables, u32 tag);
+
+static __always_inline u64 PT_FN(clear_as)(struct omni_pt *pt, __le64 *table,
+					   unsigned int level, u64 iova, u64 last,
+					   struct list_head *tables, const bool tracked,
+					   u32 tag)
 {
 	const u64 span = BIT_ULL(PT_FN(shift)(level));
 	unsigned int i = PT_FN(index)(iova, level);
 	unsigned int first = PT_ENTRIES, end = 0;
-	unsigned int leaves = 0, unlinked = 0;
+	unsigned int leaves = 0, unlinked = 0, pending = 0;
 
 	while (i < PT_ENTRIES && iova <= last) {
 		u64 value = PT_FN(read)(&table[i]);
@@ -490,30 +592,53 @@ static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
 			    !PT_FN(full)(below, level - 1)) {
 				u64 part = min(last, entry_last);
 
-				iova = PT_FN(clear)(pt, below, level - 1, iova,
+				iova = tracked ?
+				       PT_FN(clear_tracked)(pt, below, level - 1, iova,
+							    part, tables, tag) :
+				       PT_FN(clear)(pt, below, level - 1, iova,
 						    part, tables);
 				if (iova <= part)
 					break;
 				i++;
 				continue;
 			}
+			if (tracked)
+				PT_FN(stamp)(below, level - 1);
 			PT_FN(unlink)(below, level - 1, tables);
 			unlinked++;
 		}
 		first = min(first, i);
-		while (nr--)
-			PT_FN(write)(&table[i++], 0);
+		for (; nr; nr--, i++) {
+			u64 left = tracked ? PT_FN(leave)(PT_FN(read)(&table[i]), tag) : 0;
+
+			PT_FN(write)(&table[i], left);
+			pending += left != 0;
+		}
 		end = i;
 		iova = entry_last + 1;
 	}
 
 	if (leaves)
-		atomic_sub(leaves, &omni_table(table)->leaves);
+		atomic_sub(leaves - pending * OMNI_TABLE_PENDING,
+			   &omni_table(table)->leaves);
 	if (unlinked)
 		atomic_sub(unlinked, &omni_table(table)->tables);
 	if (end)
 		PT_FN(clean)(pt, &table[first], end - first);
 	return iova;
+}
+
+static u64 PT_FN(clear)(struct omni_pt *pt, __le64 *table, unsigned int level,
+			u64 iova, u64 last, struct list_head *tables)
+{
+	return PT_FN(clear_as)(pt, table, level, iova, last, tables, false, 0);
+}
+
+static u64 __maybe_unused PT_FN(clear_tracked)(struct omni_pt *pt, __le64 *table,
+					       unsigned int level, u64 iova, u64 last,
+					       struct list_head *tables, u32 tag)
+{
+	return PT_FN(clear_as)(pt, table, level, iova, last, tables, true, tag);
 }
 
 /*
@@ -650,6 +775,10 @@ static void PT_FN(read_dirty)(const struct omni_pt *pt, u64 iova, u64 size, bool
 }
 #endif
 
+#ifdef PT_TRACKS
+#include "pgtable_track.h"
+#endif
+
 #undef PT_CAT_
 #undef PT_CAT
 #undef PT_FN
@@ -659,3 +788,4 @@ static void PT_FN(read_dirty)(const struct omni_pt *pt, u64 iova, u64 size, bool
 #undef PT_OWN
 #undef PT_GROWS
 #undef PT_DIRTY
+#undef PT_TRACKING

@@ -49,6 +49,11 @@ static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 
 	ret = PT_FN(map)(&domain->pt, iova, paddr, __ffs(pgsize), pgcount, bits,
 			 gfp, mapped, &replaced);
+#ifdef PT_TRACKS
+	if (unlikely(ret == -EAGAIN))
+		ret = PT_FN(map_slowly)(domain, iova, paddr, PT_FN(level)(pgsize), pgcount,
+					bits, gfp, mapped, &replaced);
+#endif
 	if (unlikely(!list_empty(&replaced))) {
 		/* Left for the sync_map or unmap of the same range. */
 		spin_lock_irqsave(&domain->free_lock, flags);
@@ -67,7 +72,12 @@ static size_t PT_FN(unmap_pages)(struct iommu_domain *iommu, unsigned long iova,
 	size_t size;
 
 	omni_count(OMNI_OPS_UNMAP);
-	size = PT_FN(unmap)(&domain->pt, iova, pgsize * pgcount, &tables);
+	if (PT_FN(begin)(&domain->pt, false)) {
+		size = PT_FN(unmap)(&domain->pt, iova, pgsize * pgcount, &tables);
+		PT_FN(end)(false);
+	} else {
+		size = PT_FN(unmap_slowly)(domain, iova, pgsize * pgcount, &tables, gather);
+	}
 	if (size)
 		omni_gather(domain, gather, iova, size, &tables);
 	return size;
@@ -84,6 +94,8 @@ static void PT_FN(iotlb_sync)(struct iommu_domain *iommu,
 		ret = PT_INVALIDATE(domain, &inv);
 		err = err ?: ret;
 	}
+	if (unlikely(gather->pgsize))
+		PT_FN(sync_slowly)(domain, gather);
 	omni_tables_done(domain, &gather->freelist, err);
 }
 

@@ -65,6 +65,7 @@ struct omni_domain *vtd_domain_create(struct vtd_unit *unit, int nid)
 		goto err_fini;
 
 	domain->flush_added = vtd_added(unit);
+	domain->nc.ops = &vtd_ss_nc_ops;
 	domain->iommu.ops = &vtd_domain_ops;
 	domain->iommu.pgsize_bitmap = vtd_page_sizes(unit);
 	domain->iommu.geometry = (struct iommu_domain_geometry) {
@@ -85,6 +86,7 @@ void vtd_domain_free(struct omni_domain *domain)
 {
 	LIST_HEAD(tables);
 
+	omni_nc_fini(domain);
 	vtd_pt_fini(&domain->pt, &tables);
 	omni_tables_done(domain, &tables, domain->tainted ? -EIO : 0);
 	omni_domain_fini(domain);
@@ -124,13 +126,10 @@ bool vtd_domain_enforce_coherency(struct iommu_domain *iommu)
 	for (i = 0; i < reach->nr_units; i++)
 		able &= !!(to_vtd_unit(reach->units[i].unit)->ecap & VTD_ECAP_SC);
 	/*
-	 * Leaves that exist already would go on without snooping. A domain that
-	 * is attached nowhere yet may be asked first: from then on units that
-	 * can't snoop are refused.
+	 * A domain that is attached nowhere yet may be asked first: from then on
+	 * units that can't snoop are refused.
 	 */
-	able &= vtd_pt_empty(&domain->pt);
-	if (able)
-		domain->pt.leaf_bits |= VTD_SS_SNP;
+	able = able && omni_nc_enforce(domain, VTD_SS_SNP);
 	mutex_unlock(&domain->attach_lock);
 	return able;
 }

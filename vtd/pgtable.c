@@ -13,6 +13,7 @@ static __always_inline u64 vtd_ss_bits(int prot)
 
 #define PT_NAME			vtd_ss
 #define PT_INVALIDATE		vtd_invalidate
+#define PT_TRACKS
 #include "../include/pgtable_engine.h"
 #include "../include/pgtable_hooks.h"
 
@@ -24,11 +25,6 @@ int vtd_pt_init(struct omni_pt *pt)
 void vtd_pt_fini(struct omni_pt *pt, struct list_head *tables)
 {
 	vtd_ss_fini(pt, tables);
-}
-
-bool vtd_pt_empty(const struct omni_pt *pt)
-{
-	return vtd_ss_empty(pt);
 }
 
 static void vtd_domain_ops_free(struct iommu_domain *iommu)

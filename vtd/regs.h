@@ -88,6 +88,11 @@ union vtd_context {
 #define VTD_SS_SNP		BIT_ULL(11)
 #define VTD_SS_ADDR		GENMASK_ULL(51, 12)
 #define VTD_SS_IGN		BIT_ULL(52)	/* of 61:52, ignored */
+#define VTD_SS_IGN2		BIT_ULL(53)
+/* Of an entry that is not present, all is ignored: ours, if it is no table's. */
+#define VTD_SS_OURS_LO		GENMASK_ULL(6, 3)
+#define VTD_SS_OURS_MID		GENMASK_ULL(11, 8)
+#define VTD_SS_OURS_HI		GENMASK_ULL(63, 52)
 
 /* 10.4.1 Version (32 bits) */
 #define VTD_VER			0x00

@@ -402,15 +402,7 @@ int vtd_pt_init(struct omni_pt *pt);
  */
 void vtd_pt_fini(struct omni_pt *pt, struct list_head *tables);
 
-/**
- * vtd_pt_empty() - does a page table map nothing?
- * @pt: the page table, not being changed
- *
- * Return: true if no leaf is present.
- * Context: any.
- */
-bool vtd_pt_empty(const struct omni_pt *pt);
-
+extern const struct omni_nc_ops vtd_ss_nc_ops;
 extern const struct iommu_domain_ops vtd_domain_ops;
 
 /* domain.c */

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The page-table engine's part of the tracker: included by the engine for a
+ * format whose domains may be non-coherent. It defines
+ *
+ *	PT_NAME_nc_ops				for omni_nc.ops
+ *	PT_NAME_map_slowly, _unmap_slowly	map and unmap of a tracked domain
+ *	PT_NAME_sync_slowly			the end of a sync after those
+ *
+ * The format supplies, beside PT_TRACKS and what the engine wants:
+ *
+ *	PT_NAME_TRACKED			a bit that hardware ignores in leaves,
+ *					0 in entries that point to tables
+ *	u64  PT_NAME_pend(u64 leaf, u32 tag)	the pending entry in the place
+ *					of a leaf, or of one entry of a set: not
+ *					present, not 0; _pa() and _is_leaf() say
+ *					of it what they say of the leaf
+ *	u32  PT_NAME_pend_tag(u64 entry)	its tag of OMNI_NC_TAG_BITS
+ *
+ * Entries of a set have to have addresses of their own (SET_OWN).
+ *
+ * The invariants are at the beginning of noncoherent.c. Pages of leaves at
+ * level 0 are counted one by one, those of other leaves by 2 MiB.
+ */
+
+static_assert(PT_SETS != SET_SAME);
+
+static __always_inline bool PT_FN(pended)(u64 entry)
+{
+	return entry && !PT_FN(present)(entry);
+}
+
+/*
+ * How many entries from @i on are leaves of contiguous memory, marked or not
+ * as @marked says?
+ */
+static unsigned int PT_FN(run)(const __le64 *table, unsigned int i, unsigned int level,
+			       bool marked)
+{
+	const u64 span = BIT_ULL(PT_FN(shift)(level));
+	u64 pa = PT_FN(pa)(PT_FN(read)(&table[i]));
+	unsigned int n;
+
+	for (n = 0; i + n < PT_ENTRIES; n++) {
+		u64 value = PT_FN(read)(&table[i + n]);
+
+		if (!PT_FN(present)(value) || !PT_FN(is_leaf)(value, level) ||
+		    PT_FN(marked)(value) != marked || PT_FN(pa)(value) != pa + n * span)
+			break;
+	}
+	return n;
+}
+
+static void PT_FN(mark)(__le64 *table, unsigned int i, unsigned int n, bool set)
+{
+	for (; n; n--, i++) {
+		u64 value = PT_FN(read)(&table[i]) & ~PT_FN(TRACKED);
+
+		PT_FN(write)(&table[i], value | (set ? PT_FN(TRACKED) : 0));
+	}
+}
+
+static int PT_FN(track_table)(__le64 *table, unsigned int level)
+{
+	unsigned int i, n;
+	int ret;
+
+	for (i = 0; i < PT_ENTRIES; i += n) {
+		u64 value = PT_FN(read)(&table[i]);
+
+		n = 1;
+		if (!PT_FN(present)(value))
+			continue;
+		if (!PT_FN(is_leaf)(value, level)) {
+			ret = PT_FN(track_table)(PT_FN(below)(value), level - 1);
+		} else {
+			n = PT_FN(run)(table, i, level, false);
+			ret = omni_nc_in(PT_FN(pa)(value), (u64)n << PT_FN(shift)(level),
+					 level, GFP_KERNEL_ACCOUNT);
+			if (!ret)
+				PT_FN(mark)(table, i, n, true);
+		}
+		if (ret)
+			return ret;
+	}
+	cond_resched();
+	return 0;
+}
+
+static void PT_FN(untrack_table)(__le64 *table, unsigned int level, bool all)
+{
+	unsigned int i, n;
+
+	for (i = 0; i < PT_ENTRIES; i += n) {
+		u64 value = PT_FN(read)(&table[i]);
+
+		n = 1;
+		if (PT_FN(pended)(value)) {
+			if (!all)
+				continue;
+			PT_FN(write)(&table[i], 0);
+			atomic_sub(OMNI_TABLE_PENDING, &omni_table(table)->leaves);
+		} else if (!value) {
+			continue;
+		} else if (!PT_FN(is_leaf)(value, level)) {
+			PT_FN(untrack_table)(PT_FN(below)(value), level - 1, all);
+			continue;
+		} else if (PT_FN(marked)(value)) {
+			n = PT_FN(run)(table, i, level, true);
+			PT_FN(mark)(table, i, n, false);
+		} else {
+			continue;
+		}
+		omni_nc_out(PT_FN(pa)(value), (u64)n << PT_FN(shift)(level), level);
+	}
+	cond_resched();
+}
+
+static u64 PT_FN(mapped_table)(const __le64 *table, unsigned int level)
+{
+	struct omni_table *desc = omni_table(table);
+	unsigned int tables = atomic_read(&desc->tables);
+	unsigned int leaves = atomic_read(&desc->leaves);
+	unsigned int i;
+	u64 bytes;
+
+	bytes = (u64)(leaves % OMNI_TABLE_PENDING + leaves / OMNI_TABLE_PENDING) <<
+		PT_FN(shift)(level);
+	for (i = 0; tables && i < PT_ENTRIES; i++) {
+		u64 value = PT_FN(read)(&table[i]);
+
+		if (!PT_FN(present)(value) || PT_FN(is_leaf)(value, level))
+			continue;
+		bytes += PT_FN(mapped_table)(PT_FN(below)(value), level - 1);
+		tables--;
+	}
+	return bytes;
+}
+
+static int PT_FN(track)(struct omni_domain *domain)
+{
+	unsigned int level;
+	__le64 *root = PT_FN(root)(&domain->pt, &level);
+
+	return PT_FN(track_table)(root, level);
+}
+
+static void PT_FN(untrack)(struct omni_domain *domain, bool all)
+{
+	unsigned int level;
+	__le64 *root = PT_FN(root)(&domain->pt, &level);
+
+	PT_FN(untrack_table)(root, level, all);
+}
+
+static u64 PT_FN(mapped)(struct omni_domain *domain)
+{
+	unsigned int level;
+	const __le64 *root = PT_FN(root)(&domain->pt, &level);
+
+	return PT_FN(mapped_table)(root, level);
+}
+
+/* The wing declares it. */
+const struct omni_nc_ops PT_FN(nc_ops) = {
+	.tracked = PT_FN(TRACKED),
+	.mapped = PT_FN(mapped),
+	.track = PT_FN(track),
+	.untrack = PT_FN(untrack),
+};
+
+/*
+ * Take pending entries with a tag, or of any tag for 0, out of a range, and
+ * note their pages. Returns the first byte that was not looked at: past @last
+ * at the end, earlier when the batch is full or others want the CPU.
+ */
+static u64 PT_FN(collect)(__le64 *table, unsigned int level, u64 iova, u64 last,
+			  u32 tag, struct omni_nc_batch *batch)
+{
+	struct omni_table *desc = omni_table(table);
+	const u64 span = BIT_ULL(PT_FN(shift)(level));
+	unsigned int i = PT_FN(index)(iova, level);
+	unsigned int taken = 0;
+
+	if (!level && atomic_read(&desc->leaves) < OMNI_TABLE_PENDING)
+		return last + 1;
+	for (; i < PT_ENTRIES && iova <= last; i++) {
+		u64 value = PT_FN(read)(&table[i]);
+		u64 entry_last = iova | (span - 1);
+		u64 part = min(last, entry_last);
+
+		if (PT_FN(present)(value) && !PT_FN(is_leaf)(value, level)) {
+			iova = PT_FN(collect)(PT_FN(below)(value), level - 1, iova, part,
+					      tag, batch);
+			if (iova <= part || (level == 1 && need_resched()))
+				break;
+			continue;
+		}
+		if (PT_FN(pended)(value) && (!tag || PT_FN(pend_tag)(value) == tag)) {
+			if (!omni_nc_batch_add(batch, PT_FN(pa)(value), span, level))
+				break;
+			PT_FN(write)(&table[i], 0);
+			taken++;
+		}
+		iova = part + 1;
+	}
+	if (taken)
+		atomic_sub(taken * OMNI_TABLE_PENDING, &desc->leaves);
+	return iova;
+}
+
+/* Count the pages of the marked leaves of unlinked tables out. */
+static void PT_FN(out_tables)(struct list_head *tables)
+{
+	struct omni_nc_batch batch = { };
+	struct omni_table *desc;
+
+	list_for_each_entry(desc, tables, node) {
+		const __le64 *table = omni_table_entries(desc);
+		const unsigned int level = desc->base;
+		unsigned int left = atomic_read(&desc->leaves);
+		unsigned int i;
+
+		/* Tables that were replaced are here, too, and have no leaves. */
+		for (i = 0; left && i < PT_ENTRIES; i++) {
+			u64 value = PT_FN(read)(&table[i]);
+			u64 span = BIT_ULL(PT_FN(shift)(level));
+
+			if (!PT_FN(present)(value) || !PT_FN(is_leaf)(value, level))
+				continue;
+			left--;
+			if (!PT_FN(marked)(value) ||
+			    omni_nc_batch_add(&batch, PT_FN(pa)(value), span, level))
+				continue;
+			omni_nc_batch_out(&batch);
+			omni_nc_batch_add(&batch, PT_FN(pa)(value), span, level);
+		}
+		atomic_set(&desc->leaves, 0);
+		cond_resched();
+	}
+	omni_nc_batch_out(&batch);
+}
+
+static u64 PT_FN(collect_domain)(struct omni_domain *domain, u64 iova, u64 last, u32 tag,
+				 struct omni_nc_batch *batch)
+{
+	unsigned int level;
+	__le64 *root = PT_FN(root)(&domain->pt, &level);
+
+	if (PT_GROWS)
+		last = min(last, PT_FN(span_last)(level));
+	return iova > last ? iova : PT_FN(collect)(root, level, iova, last, tag, batch);
+}
+
+/*
+ * A map wants a place where something is: if that was unmapped and is not
+ * synced yet, do what the sync would, since it is not the caller's to wait
+ * for. Says whether there was anything.
+ */
+static bool PT_FN(settle_before_map)(struct omni_domain *domain, u64 iova, u64 last)
+{
+	/* A pending leaf may be larger than the range. */
+	const struct omni_inv inv = {
+		.scope = OMNI_INV_DOMAIN,
+		.device_tlb = true,
+	};
+	struct omni_nc_batch batch = { };
+	bool any = false;
+	LIST_HEAD(none);
+	int err = 0;
+	u64 next;
+
+	/*
+	 * Held to the end: the sync that has lost its entries has to wait for
+	 * the cleaning.
+	 */
+	down_write(&domain->nc.lock);
+	do {
+		next = PT_FN(collect_domain)(domain, iova, last, 0, &batch);
+		if (batch.nr && !any && omni_attached(domain)) {
+			omni_count(OMNI_FLUSH_NEEDED);
+			err = PT_INVALIDATE(domain, &inv);
+		}
+		any |= batch.nr;
+		omni_nc_batch_out(&batch);
+		cond_resched();
+		swap(iova, next);
+	} while (iova <= last && iova != next);
+	up_write(&domain->nc.lock);
+	omni_tables_done(domain, &none, err);
+	return any;
+}
+
+/*
+ * PT_NAME_map_slowly() - PT_NAME_map() in a tracked domain, for what is left
+ * when that has mapped @mapped bytes, to which is added
+ *
+ * Return: <0 for an error, else an &enum omni_flush_kind; -EBUSY where @gfp
+ * does not allow to sleep.
+ */
+static int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa, unsigned int lg2,
+			     size_t count, u64 bits, gfp_t gfp, size_t *mapped,
+			     struct list_head *replaced)
+{
+	const bool whole = PT_FN(level)(lg2);
+	u64 size = (u64)count << lg2;
+	bool counts, bulk;
+	size_t done = *mapped;
+	int ret;
+
+	if (!gfpflags_allow_blocking(gfp))
+		return -EBUSY;
+	do {
+		iova += done;
+		pa += done;
+		size -= done;
+		down_read(&domain->nc.lock);
+		counts = domain->pt.leaf_bits & PT_FN(TRACKED);
+		if (counts) {
+			bulk = omni_nc_bulk_begin(size);
+			ret = omni_nc_in(pa, size, whole, gfp);
+			omni_nc_bulk_end(bulk);
+			if (ret) {
+				up_read(&domain->nc.lock);
+				return ret;
+			}
+		}
+		ret = PT_FN(map_as)(&domain->pt, iova, pa, lg2, size >> lg2, bits, gfp, &done,
+				    replaced, true);
+		if (counts && done < size)
+			omni_nc_out(pa + done, size - done, whole);
+		up_read(&domain->nc.lock);
+		*mapped += done;
+	} while (ret == -EEXIST &&
+		 PT_FN(settle_before_map)(domain, iova + done, iova + size - 1));
+	return ret;
+}
+
+/*
+ * PT_NAME_unmap_slowly() - PT_NAME_unmap() in a tracked domain
+ *
+ * Return: bytes cleared from @iova on.
+ */
+static size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova, u64 size,
+				  struct list_head *tables,
+				  struct iommu_iotlb_gather *gather)
+{
+	struct omni_pt *pt = &domain->pt;
+	unsigned int level;
+	u64 end = iova;
+	__le64 *root;
+
+	might_sleep();
+	if (iova > pt->last || size - 1 > pt->last - iova)
+		return 0;
+	down_read(&domain->nc.lock);
+	root = PT_FN(root)(pt, &level);
+	if (!PT_GROWS || iova <= PT_FN(span_last)(level))
+		end = PT_FN(clear_tracked)(pt, root, level, iova, iova + size - 1, tables,
+					   omni_nc_tag(domain, gather));
+	up_read(&domain->nc.lock);
+	return end - iova;
+}
+
+/*
+ * PT_NAME_sync_slowly() - after the invalidation, before tables are freed:
+ * what left with a gather
+ */
+static void PT_FN(sync_slowly)(struct omni_domain *domain, struct iommu_iotlb_gather *gather)
+{
+	const u64 last = gather->end;
+	struct omni_nc_batch batch = { };
+	u64 iova = gather->start;
+	bool bulk;
+
+	if (!last)
+		return;
+	/*
+	 * The lock is not needed to clean, what was collected is nobody else's.
+	 * But who will clean everything may not wait for it meanwhile.
+	 */
+	down_write(&domain->nc.lock);
+	bulk = omni_nc_bulk_begin(last - iova + 1);
+	for (;;) {
+		u64 next = PT_FN(collect_domain)(domain, iova, last, gather->pgsize, &batch);
+		bool end = next > last || next == iova;
+
+		if (!bulk)
+			up_write(&domain->nc.lock);
+		omni_nc_batch_out(&batch);
+		cond_resched();
+		if (end)
+			break;
+		iova = next;
+		if (!bulk)
+			down_write(&domain->nc.lock);
+	}
+	PT_FN(out_tables)(&gather->freelist);
+	omni_nc_bulk_end(bulk);
+	if (bulk)
+		up_write(&domain->nc.lock);
+	gather->pgsize = 0;
+}
