@@ -384,7 +384,7 @@ def words(cases):
 SUITES = ["plain", "debug"]
 
 # Guest scripts that run compiled programs, whatever their environment says.
-PROGRAMS = {"vfio", "iommufd", "reserved", "suspend"}
+PROGRAMS = {"vfio", "iommufd", "reserved", "suspend", "pages"}
 
 RESERVED = 0x2e000000
 
@@ -402,6 +402,13 @@ def program_cases(name):
     return harness.output_of([program, "--list"]).split()
 
 
+def split_clean(cases):
+    """The cases that count what is cleaned, which are omniommu's alone, run in boots of their
+    own."""
+    clean = [c for c in cases if c.partition("/")[2].startswith("clean-")]
+    return [c for c in cases if c not in clean], clean
+
+
 def invert(run):
     """The negative control: with the unmap-time invalidation left out, the stale DMA gets
     through, so the case that watches for it has to fail."""
@@ -415,7 +422,7 @@ def invert(run):
 
 
 def vfio_boots(args):
-    every = program_cases("vfio-edu")
+    every, clean = split_clean(program_cases("vfio-edu"))
     # A ledger is not the in-tree driver's to have.
     if args.reference:
         every = [c for c in every if c != "vfio/economy"]
@@ -441,6 +448,11 @@ def vfio_boots(args):
     add("behind-bridge", cases=SHORT, kernel="stock",
         devices=["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
                  WIDE + ",bus=br0,addr=1"])
+    for name, iommu in (("default", ""), ("snoop-control", "snoop-control=on")):
+        add(f"clean-{name}", iommu, smp=2, cases=clean, tags=())
+        out.append(Boot(f"pages/{name}", "pages",
+                        ["iommu/up", "pages/driver"] + program_cases("pages-edu") +
+                        ["pages/rmmod", "life/stop"], iommu=iommu, devices=[WIDE], smp=2))
     out.append(Boot("control/skipped-flush", "vfio",
                     ["iommu/up", "vfio/dma-both-ways", "control/stale-dma-is-caught"],
                     driver="skip-flush", devices=[WIDE], after=invert,
@@ -467,7 +479,7 @@ def vfio_boots(args):
 
 def iommufd_boots(args):
     """iommufd and VFIO cdevs: only the test kernels have them."""
-    every = program_cases("iommufd-edu")
+    every, clean = split_clean(program_cases("iommufd-edu"))
     if args.reference:
         every = [c for c in every if c != "iommufd/economy"]
     out = []
@@ -479,6 +491,8 @@ def iommufd_boots(args):
                         iommu=iommu, smp=smp, devices=[WIDE, WIDE], mem=4096, cmdline=HUGE,
                         total=480, tags={"ref"}, env={"IOMMUFD": words(cases), **env}))
 
+    out.append(Boot("iommufd/clean", "iommufd", ["iommu/up"] + clean, kernel="plain", smp=2,
+                    devices=[WIDE, WIDE], mem=4096, cmdline=HUGE, env={"IOMMUFD": words(clean)}))
     # What depends on the kernel alone is not repeated on each machine.
     once = {"random", "leaves-1g", "map-refused", "aperture-ends", "killed", "map-anywhere",
             "parallel-spaces", "two-devices", "unaligned-iova", "detach"}

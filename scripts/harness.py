@@ -194,7 +194,7 @@ def unpacked_image(kernel):
     return path
 
 
-SOURCE_DIRS = ("include", "vtd", "amd", "smmu", "kunit")
+SOURCE_DIRS = ("include", "vtd", "amd", "smmu", "kunit", "test")
 
 
 def _sources():
@@ -434,7 +434,10 @@ class Guest:
         for prog in self.programs:
             cpio.file(f"bin/{prog.name}", prog.read_bytes())
         if (boot.driver, boot.kernel) in self.modules:
-            cpio.file("omniommu.ko", self.modules[boot.driver, boot.kernel].read_bytes())
+            ko = self.modules[boot.driver, boot.kernel]
+            cpio.file("omniommu.ko", ko.read_bytes())
+            cpio.file("omniommu_pages_test.ko",
+                      ko.with_name("omniommu_pages_test.ko").read_bytes())
         env = {"DRIVER": boot.driver, "SCRIPT": boot.script,
                "EARLY_SPLATS": "y" if boot.early_splats else "", **boot.env}
         cpio.file("guest/env", "".join(

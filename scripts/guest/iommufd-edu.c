@@ -25,6 +25,8 @@
 #include "vfio-map.h"
 #include "vfio-load.h"
 #include "iommufd-cases.h"
+#include "vfio-clean.h"
+#include "iommufd-clean.h"
 
 static const struct test tests[] = {
 	/* as through type1 */
@@ -57,6 +59,15 @@ static const struct test tests[] = {
 	{ "iommufd-closed", t_iommufd_closed, 1, 60 },
 	{ "killed-replacing", t_killed_replacing, 1, 90 },
 	{ "economy", t_economy_iommufd, 1, 60 },
+	{ "clean-4k", t_clean_4k, 1, 60 },
+	{ "clean-2m", t_clean_2m, 1, 60 },
+	{ "clean-1g", t_clean_1g, 1, 60 },
+	{ "clean-shared", t_clean_shared, 2, 60 },
+	{ "clean-two-groups", t_clean_two_groups, 2, 60 },
+	{ "clean-two-hwpts", t_clean_two_hwpts, 2, 60 },
+	{ "clean-replace", t_clean_replace, 1, 60 },
+	{ "clean-detach", t_clean_detach, 1, 60 },
+	{ "clean-killed", t_clean_killed, 1, 60 },
 	{ "random", t_random_iommufd, 1, 120 },
 };
 

@@ -31,6 +31,7 @@
 
 #include "vfio-map.h"
 #include "vfio-load.h"
+#include "vfio-clean.h"
 
 static const struct test tests[] = {
 	{ "dma-both-ways", t_dma_both_ways, 1, 30 },
@@ -54,6 +55,14 @@ static const struct test tests[] = {
 	{ "attach-detach-under-load", t_attach_detach_under_load, 2, 90 },
 	{ "parallel-spaces", t_parallel_spaces, 2, 60 },
 	{ "killed", t_killed, 1, 90 },
+	{ "clean-4k", t_clean_4k, 1, 60 },
+	{ "clean-2m", t_clean_2m, 1, 60 },
+	{ "clean-1g", t_clean_1g, 1, 60 },
+	{ "clean-mixed", t_clean_mixed, 1, 60 },
+	{ "clean-mmio", t_clean_mmio, 2, 60 },
+	{ "clean-shared", t_clean_shared, 2, 60 },
+	{ "clean-two-groups", t_clean_two_groups, 2, 60 },
+	{ "clean-killed", t_clean_killed, 1, 60 },
 	{ "random", t_random, 1, 120 },
 };
 
