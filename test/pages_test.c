@@ -96,6 +96,9 @@ static struct iommu_domain *pt_domain(unsigned int index)
 		domain = iommu_paging_domain_alloc(&pt_pdev->dev);
 		if (IS_ERR(domain))
 			return domain;
+		/* As VFIO does: then nothing has to be cleaned. */
+		if (device_iommu_capable(&pt_pdev->dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY))
+			domain->ops->enforce_cache_coherency(domain);
 		pt_domains[index] = domain;
 	}
 	return pt_domains[index];
