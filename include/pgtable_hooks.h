@@ -33,6 +33,29 @@
 #define PT_SKIP_UNMAP_FLUSH	false
 #endif
 
+/* A format that is never tracked: pgtable_track.h has these for others. */
+#ifndef PT_TRACKS
+static __always_inline int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa,
+					     unsigned int lg2, size_t count, u64 bits,
+					     gfp_t gfp, size_t *mapped,
+					     struct list_head *replaced)
+{
+	return -EAGAIN;
+}
+
+static __always_inline size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova,
+						  u64 size, struct list_head *tables,
+						  struct iommu_iotlb_gather *gather)
+{
+	return 0;
+}
+
+static __always_inline void PT_FN(sync_slowly)(struct omni_domain *domain,
+					       struct iommu_iotlb_gather *gather)
+{
+}
+#endif
+
 static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 			    phys_addr_t paddr, size_t pgsize, size_t pgcount,
 			    int prot, gfp_t gfp, size_t *mapped)
@@ -49,11 +72,9 @@ static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 
 	ret = PT_FN(map)(&domain->pt, iova, paddr, __ffs(pgsize), pgcount, bits,
 			 gfp, mapped, &replaced);
-#ifdef PT_TRACKS
-	if (unlikely(ret == -EAGAIN))
-		ret = PT_FN(map_slowly)(domain, iova, paddr, PT_FN(level)(pgsize), pgcount,
-					bits, gfp, mapped, &replaced);
-#endif
+	if (ret == -EAGAIN)
+		ret = PT_FN(map_slowly)(domain, iova, paddr, __ffs(pgsize), pgcount, bits,
+					gfp, mapped, &replaced);
 	if (unlikely(!list_empty(&replaced))) {
 		/* Left for the sync_map or unmap of the same range. */
 		spin_lock_irqsave(&domain->free_lock, flags);
