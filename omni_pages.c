@@ -11,6 +11,12 @@
 
 #include "include/omni_pages.h"
 
+/* The suites have it in the module that they are. */
+#ifdef OMNI_KUNIT
+#undef EXPORT_SYMBOL_GPL
+#define EXPORT_SYMBOL_GPL(symbol)
+#endif
+
 /**
  * struct omni_pages_run - physically contiguous pages of an object
  * @pfn: number of the first page
@@ -90,6 +96,7 @@ struct omni_pages *omni_pages_create(struct page **pages, size_t nr)
 	}
 	return obj;
 }
+EXPORT_SYMBOL_GPL(omni_pages_create);
 
 /* The run that has a page, by its index. */
 static struct omni_pages_run *omni_pages_find(struct omni_pages *obj, size_t index)
@@ -131,23 +138,18 @@ int omni_pages_map(struct omni_pages *obj, struct iommu_domain *domain, unsigned
 	}
 	return 0;
 }
+EXPORT_SYMBOL_GPL(omni_pages_map);
 
 size_t omni_pages_unmap(struct omni_pages *obj, struct iommu_domain *domain,
 			unsigned long iova, size_t nr)
 {
 	return iommu_unmap(domain, iova, nr * PAGE_SIZE) / PAGE_SIZE;
 }
+EXPORT_SYMBOL_GPL(omni_pages_unmap);
 
 void omni_pages_release(struct omni_pages *obj)
 {
 	omni_pages_let_go(obj, obj->nr_runs);
 	kvfree(obj);
 }
-
-/* The suites have it in the same module. */
-#ifndef OMNI_KUNIT
-EXPORT_SYMBOL_GPL(omni_pages_create);
-EXPORT_SYMBOL_GPL(omni_pages_map);
-EXPORT_SYMBOL_GPL(omni_pages_unmap);
 EXPORT_SYMBOL_GPL(omni_pages_release);
-#endif

@@ -84,6 +84,17 @@ static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 	return min(ret, 0);
 }
 
+static __always_inline size_t PT_FN(unmap_either)(struct omni_domain *domain, u64 iova,
+						  u64 size, struct list_head *tables,
+						  struct iommu_iotlb_gather *gather)
+{
+	if (!PT_FN(begin)(&domain->pt, false))
+		return PT_FN(unmap_slowly)(domain, iova, size, tables, gather);
+	size = PT_FN(unmap)(&domain->pt, iova, size, tables);
+	PT_FN(end)(false);
+	return size;
+}
+
 static size_t PT_FN(unmap_pages)(struct iommu_domain *iommu, unsigned long iova,
 				 size_t pgsize, size_t pgcount,
 				 struct iommu_iotlb_gather *gather)
@@ -93,12 +104,7 @@ static size_t PT_FN(unmap_pages)(struct iommu_domain *iommu, unsigned long iova,
 	size_t size;
 
 	omni_count(OMNI_OPS_UNMAP);
-	if (PT_FN(begin)(&domain->pt, false)) {
-		size = PT_FN(unmap)(&domain->pt, iova, pgsize * pgcount, &tables);
-		PT_FN(end)(false);
-	} else {
-		size = PT_FN(unmap_slowly)(domain, iova, pgsize * pgcount, &tables, gather);
-	}
+	size = PT_FN(unmap_either)(domain, iova, pgsize * pgcount, &tables, gather);
 	if (size)
 		omni_gather(domain, gather, iova, size, &tables);
 	return size;

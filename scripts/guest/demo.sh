@@ -39,6 +39,8 @@ note "show: $edu ($(driver_of "$edu")) is in group $(group_of "$edu"), opened as
 for case in dma-both-ways unmap-then-dma read-only never-mapped; do
 	vfio-edu $case 2>&1 | relay
 done
+ledger > /tmp/ledger.clean
+vfio-edu clean-4k 2>&1 | relay
 ledger > /tmp/ledger.end
 
 difference()	# difference <before> <after>: counters that moved
@@ -47,7 +49,8 @@ difference()	# difference <before> <after>: counters that moved
 	     $2 != old[$1] { print $1, $2 - old[$1] }' "$1" "$2"
 }
 difference /tmp/ledger.nvme /tmp/ledger.vfio | while read -r key value; do data "ledger/nvme/$key $value"; done
-difference /tmp/ledger.vfio /tmp/ledger.end | while read -r key value; do data "ledger/vfio/$key $value"; done
+difference /tmp/ledger.vfio /tmp/ledger.clean | while read -r key value; do data "ledger/vfio/$key $value"; done
+difference /tmp/ledger.clean /tmp/ledger.end | while read -r key value; do data "ledger/clean/$key $value"; done
 check demo/ledger "the ledger counted nothing" [ "$(difference /tmp/ledger.nvme /tmp/ledger.end | grep -c '^ops.map')" = 1 ]
 
 if err=$( { iommu_stop; } 2>&1 ); then
