@@ -138,7 +138,7 @@ static __always_inline bool PT_FN(begin)(const struct omni_pt *pt, bool tracked)
 	if (!PT_TRACKING || tracked)
 		return true;
 	rcu_read_lock();
-	if (likely(!READ_ONCE(pt->tracked)))
+	if (likely(!data_race(pt->tracked)))
 		return true;
 	rcu_read_unlock();
 	return false;
@@ -158,8 +158,8 @@ static void PT_FN(settle)(__le64 *entry, u64 value)
 }
 
 /* The table that @entry shall point to; installs one if there is none. */
-static __le64 *PT_FN(install)(struct omni_pt *pt, __le64 *parent, __le64 *entry,
-			      unsigned int level, gfp_t gfp)
+static __always_inline __le64 *PT_FN(install)(struct omni_pt *pt, __le64 *parent,
+					      __le64 *entry, unsigned int level, gfp_t gfp)
 {
 	__le64 *table = omni_table_alloc(pt, gfp);
 	u64 value, old;
@@ -210,6 +210,10 @@ static __always_inline bool PT_FN(marked)(u64 leaf)
 	return leaf & PT_FN(TRACKED);
 }
 
+static int PT_FN(map_slowly)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
+			     size_t count, u64 bits, gfp_t gfp, size_t *mapped,
+			     struct list_head *replaced);
+
 /* What an unmap puts in the place of a leaf of a tracked domain. */
 static __always_inline u64 PT_FN(leave)(u64 leaf, u32 tag)
 {
@@ -234,6 +238,14 @@ static void PT_FN(stamp)(__le64 *table, unsigned int level)
 	}
 }
 #else
+static __always_inline int PT_FN(map_slowly)(struct omni_pt *pt, u64 iova, u64 pa,
+					     unsigned int lg2, size_t count, u64 bits,
+					     gfp_t gfp, size_t *mapped,
+					     struct list_head *replaced)
+{
+	return -EAGAIN;
+}
+
 static __always_inline u64 PT_FN(leave)(u64 leaf, u32 tag)
 {
 	return 0;
@@ -297,8 +309,9 @@ static __always_inline u64 PT_FN(part)(u64 leaf, unsigned int n, unsigned int le
  * point to tables that map nothing, an error otherwise. In a tracked domain,
  * they may be pending, or what they point to: the caller finds out.
  */
-static int PT_FN(replace)(__le64 *entries, unsigned int nr, unsigned int level,
-			  u64 leaf, u64 iova, struct list_head *replaced)
+static __always_inline int PT_FN(replace)(__le64 *entries, unsigned int nr,
+					  unsigned int level, u64 leaf, u64 iova,
+					  struct list_head *replaced)
 {
 	struct omni_table *desc;
 	LIST_HEAD(gone);
@@ -467,8 +480,9 @@ static __always_inline int PT_FN(map_as)(struct omni_pt *pt, u64 iova, u64 pa,
 	}
 
 	if (!PT_FN(begin)(pt, tracked))
-		return -EAGAIN;
-	leaf = PT_FN(leaf)(pa, lg2, bits | pt->leaf_bits);
+		return PT_FN(map_slowly)(pt, iova, pa, lg2, count, bits, gfp, mapped,
+					 replaced);
+	leaf = PT_FN(leaf)(pa, lg2, bits);
 	while (count) {
 		unsigned int lvl, room, i;
 		__le64 *table;
@@ -477,20 +491,23 @@ static __always_inline int PT_FN(map_as)(struct omni_pt *pt, u64 iova, u64 pa,
 			__le64 *entry = &table[PT_FN(index)(iova, lvl)];
 			u64 value = PT_FN(read)(entry);
 
-			if (!value) {
+			if (unlikely(!value)) {
 				PT_FN(end)(tracked);
 				table = PT_FN(install)(pt, table, entry, lvl, gfp);
 				if (!table)
 					return -ENOMEM;
+				/*
+				 * The rest is all in these variables, so that
+				 * nothing is kept for the sake of this alone.
+				 */
 				if (!PT_FN(begin)(pt, tracked))
-					return -EAGAIN;
-				/* Coherency may be enforced by now. */
-				if (PT_TRACKING)
-					leaf = PT_FN(leaf)(pa + *mapped, lg2,
-							   bits | pt->leaf_bits);
+					return PT_FN(map_slowly)(pt, iova, PT_FN(pa)(leaf),
+								 __ffs(step), count,
+								 leaf & ~PT_FN(pa)(~0ULL),
+								 gfp, mapped, replaced);
 				continue;
 			}
-			if (PT_FN(is_leaf)(value, lvl)) {
+			if (unlikely(PT_FN(is_leaf)(value, lvl))) {
 				PT_FN(end)(tracked);
 				return -EEXIST;
 			}
@@ -499,6 +516,8 @@ static __always_inline int PT_FN(map_as)(struct omni_pt *pt, u64 iova, u64 pa,
 			table = PT_FN(below)(value);
 		}
 
+		/* More than before, if coherency was enforced in the meantime. */
+		leaf |= pt->leaf_bits;
 		i = PT_FN(index)(iova, level);
 		table += i;
 		room = min_t(size_t, count, (PT_ENTRIES - i) >> set) << set;
@@ -515,7 +534,7 @@ static __always_inline int PT_FN(map_as)(struct omni_pt *pt, u64 iova, u64 pa,
 			if (kind < OMNI_FLUSH_ADDED)
 				kind = OMNI_FLUSH_ADDED;
 		}
-		if (i < room) {
+		if (unlikely(i < room)) {
 			PT_FN(end)(tracked);
 			return -EEXIST;
 		}
@@ -540,7 +559,8 @@ static __always_inline int PT_FN(map_as)(struct omni_pt *pt, u64 iova, u64 pa,
  *
  * Return: <0 for an error, else an &enum omni_flush_kind. -ERANGE outside of
  * the address space or of what an entry can hold, -EEXIST where something is
- * mapped already, -ENOMEM. -EAGAIN if the domain is tracked.
+ * mapped already, -ENOMEM. In a tracked domain also -EBUSY where @gfp does not
+ * allow to sleep.
  */
 static int PT_FN(map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2,
 		      size_t count, u64 bits, gfp_t gfp, size_t *mapped,
@@ -575,7 +595,7 @@ static __always_inline u64 PT_FN(clear_as)(struct omni_pt *pt, __le64 *table,
 		unsigned int nr = 1;
 		__le64 *below;
 
-		if (!PT_FN(present)(value))
+		if (unlikely(!PT_FN(present)(value)))
 			break;
 		if (PT_FN(is_leaf)(value, level)) {
 			if (PT_SETS) {
@@ -608,12 +628,14 @@ static __always_inline u64 PT_FN(clear_as)(struct omni_pt *pt, __le64 *table,
 			unlinked++;
 		}
 		first = min(first, i);
-		for (; nr; nr--, i++) {
-			u64 left = tracked ? PT_FN(leave)(PT_FN(read)(&table[i]), tag) : 0;
+		for (; tracked && nr; nr--, i++) {
+			u64 left = PT_FN(leave)(PT_FN(read)(&table[i]), tag);
 
 			PT_FN(write)(&table[i], left);
 			pending += left != 0;
 		}
+		while (nr--)
+			PT_FN(write)(&table[i++], 0);
 		end = i;
 		iova = entry_last + 1;
 	}

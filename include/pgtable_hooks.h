@@ -35,17 +35,8 @@
 
 /* A format that is never tracked: pgtable_track.h has these for others. */
 #ifndef PT_TRACKS
-static __always_inline int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa,
-					     unsigned int lg2, size_t count, u64 bits,
-					     gfp_t gfp, size_t *mapped,
-					     struct list_head *replaced)
-{
-	return -EAGAIN;
-}
-
 static __always_inline size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova,
-						  u64 size, struct list_head *tables,
-						  struct iommu_iotlb_gather *gather)
+						  u64 size, struct iommu_iotlb_gather *gather)
 {
 	return 0;
 }
@@ -72,9 +63,6 @@ static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 
 	ret = PT_FN(map)(&domain->pt, iova, paddr, __ffs(pgsize), pgcount, bits,
 			 gfp, mapped, &replaced);
-	if (ret == -EAGAIN)
-		ret = PT_FN(map_slowly)(domain, iova, paddr, __ffs(pgsize), pgcount, bits,
-					gfp, mapped, &replaced);
 	if (unlikely(!list_empty(&replaced))) {
 		/* Left for the sync_map or unmap of the same range. */
 		spin_lock_irqsave(&domain->free_lock, flags);
@@ -82,17 +70,6 @@ static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
 		spin_unlock_irqrestore(&domain->free_lock, flags);
 	}
 	return min(ret, 0);
-}
-
-static __always_inline size_t PT_FN(unmap_either)(struct omni_domain *domain, u64 iova,
-						  u64 size, struct list_head *tables,
-						  struct iommu_iotlb_gather *gather)
-{
-	if (!PT_FN(begin)(&domain->pt, false))
-		return PT_FN(unmap_slowly)(domain, iova, size, tables, gather);
-	size = PT_FN(unmap)(&domain->pt, iova, size, tables);
-	PT_FN(end)(false);
-	return size;
 }
 
 static size_t PT_FN(unmap_pages)(struct iommu_domain *iommu, unsigned long iova,
@@ -104,7 +81,10 @@ static size_t PT_FN(unmap_pages)(struct iommu_domain *iommu, unsigned long iova,
 	size_t size;
 
 	omni_count(OMNI_OPS_UNMAP);
-	size = PT_FN(unmap_either)(domain, iova, pgsize * pgcount, &tables, gather);
+	if (!PT_FN(begin)(&domain->pt, false))
+		return PT_FN(unmap_slowly)(domain, iova, pgsize * pgcount, gather);
+	size = PT_FN(unmap)(&domain->pt, iova, pgsize * pgcount, &tables);
+	PT_FN(end)(false);
 	if (size)
 		omni_gather(domain, gather, iova, size, &tables);
 	return size;

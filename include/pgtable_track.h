@@ -292,20 +292,20 @@ static bool PT_FN(settle_before_map)(struct omni_domain *domain, u64 iova, u64 l
 }
 
 /*
- * PT_NAME_map_slowly() - PT_NAME_map() in a tracked domain, for what is left
- * when that has mapped @mapped bytes, to which is added
+ * PT_NAME_map_slowly() - PT_NAME_map() in a tracked domain
  *
- * Return: <0 for an error, else an &enum omni_flush_kind; -EBUSY where @gfp
- * does not allow to sleep.
+ * What is mapped is added to @mapped. @bits may have those of leaves already.
  */
-static int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa, unsigned int lg2,
-			     size_t count, u64 bits, gfp_t gfp, size_t *mapped,
-			     struct list_head *replaced)
+static noinline __cold int PT_FN(map_slowly)(struct omni_pt *pt, u64 iova, u64 pa,
+					     unsigned int lg2, size_t count, u64 bits,
+					     gfp_t gfp, size_t *mapped,
+					     struct list_head *replaced)
 {
+	struct omni_domain *domain = container_of(pt, struct omni_domain, pt);
 	const bool whole = PT_FN(level)(lg2);
 	u64 size = (u64)count << lg2;
+	size_t done = 0;
 	bool counts, bulk;
-	size_t done = *mapped;
 	int ret;
 
 	if (!gfpflags_allow_blocking(gfp))
@@ -315,7 +315,7 @@ static int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa, unsig
 		pa += done;
 		size -= done;
 		down_read(&domain->nc.lock);
-		counts = domain->pt.leaf_bits & PT_FN(TRACKED);
+		counts = pt->leaf_bits & PT_FN(TRACKED);
 		if (counts) {
 			bulk = omni_nc_bulk_begin(size);
 			ret = omni_nc_in(pa, size, whole, gfp);
@@ -325,8 +325,8 @@ static int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa, unsig
 				return ret;
 			}
 		}
-		ret = PT_FN(map_as)(&domain->pt, iova, pa, lg2, size >> lg2, bits, gfp, &done,
-				    replaced, true);
+		ret = PT_FN(map_as)(pt, iova, pa, lg2, size >> lg2, bits, gfp, &done, replaced,
+				    true);
 		if (counts && done < size)
 			omni_nc_out(pa + done, size - done, whole);
 		up_read(&domain->nc.lock);
@@ -337,15 +337,15 @@ static int PT_FN(map_slowly)(struct omni_domain *domain, u64 iova, u64 pa, unsig
 }
 
 /*
- * PT_NAME_unmap_slowly() - PT_NAME_unmap() in a tracked domain
+ * PT_NAME_unmap_slowly() - the unmap_pages hook in a tracked domain
  *
  * Return: bytes cleared from @iova on.
  */
-static size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova, u64 size,
-				  struct list_head *tables,
-				  struct iommu_iotlb_gather *gather)
+static noinline __cold size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova,
+						  u64 size, struct iommu_iotlb_gather *gather)
 {
 	struct omni_pt *pt = &domain->pt;
+	LIST_HEAD(tables);
 	unsigned int level;
 	u64 end = iova;
 	__le64 *root;
@@ -356,9 +356,11 @@ static size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova, u64 size
 	down_read(&domain->nc.lock);
 	root = PT_FN(root)(pt, &level);
 	if (!PT_GROWS || iova <= PT_FN(span_last)(level))
-		end = PT_FN(clear_tracked)(pt, root, level, iova, iova + size - 1, tables,
+		end = PT_FN(clear_tracked)(pt, root, level, iova, iova + size - 1, &tables,
 					   omni_nc_tag(domain, gather));
 	up_read(&domain->nc.lock);
+	if (end > iova)
+		omni_gather(domain, gather, iova, end - iova, &tables);
 	return end - iova;
 }
 
@@ -366,7 +368,7 @@ static size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u64 iova, u64 size
  * PT_NAME_sync_slowly() - after the invalidation, before tables are freed:
  * what left with a gather
  */
-static void PT_FN(sync_slowly)(struct omni_domain *domain, struct iommu_iotlb_gather *gather)
+static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain, struct iommu_iotlb_gather *gather)
 {
 	const u64 last = gather->end;
 	struct omni_nc_batch batch = { };
