@@ -138,6 +138,7 @@ static __always_inline bool PT_FN(begin)(const struct omni_pt *pt, bool tracked)
 	if (!PT_TRACKING || tracked)
 		return true;
 	rcu_read_lock();
+	/* Whoever sets it waits for a grace period before he relies on it. */
 	if (likely(!data_race(pt->tracked)))
 		return true;
 	rcu_read_unlock();

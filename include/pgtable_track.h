@@ -368,7 +368,8 @@ static noinline __cold size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u6
  * PT_NAME_sync_slowly() - after the invalidation, before tables are freed:
  * what left with a gather
  */
-static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain, struct iommu_iotlb_gather *gather)
+static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain,
+					       struct iommu_iotlb_gather *gather)
 {
 	const u64 last = gather->end;
 	struct omni_nc_batch batch = { };
