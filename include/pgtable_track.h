@@ -53,10 +53,14 @@ static unsigned int PT_FN(run)(const __le64 *table, unsigned int i, unsigned int
 
 static void PT_FN(mark)(__le64 *table, unsigned int i, unsigned int n, bool set)
 {
-	for (; n; n--, i++) {
-		u64 value = PT_FN(read)(&table[i]) & ~PT_FN(TRACKED);
+	const __le64 bit = cpu_to_le64(PT_FN(TRACKED));
 
-		PT_FN(write)(&table[i], value | (set ? PT_FN(TRACKED) : 0));
+	for (; n; n--, i++) {
+		__le64 old = READ_ONCE(table[i]);
+
+		/* Hardware may set bits meanwhile. */
+		while (!try_cmpxchg64(&table[i], &old, set ? old | bit : old & ~bit))
+			cpu_relax();
 	}
 }
 
