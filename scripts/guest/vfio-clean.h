@@ -337,6 +337,52 @@ static void t_clean_killed(void)
 	clean_frames(frames, len / PG, 1, 1, 1, "a victim's pages");
 }
 
+/*
+ * The device is pulled while a process has it, which is killed then. What comes
+ * back may be in another group: the last case of a run.
+ */
+static void t_clean_removed(void)
+{
+	uint64_t iova = BASE + 12 * SZ_2M;
+	uint8_t *p = mmap(NULL, 40 * PG, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	uint64_t *frames = frames_of(p, 40 * PG);
+	pid_t pid, remover;
+	char path[160], c;
+	int fds[2], status;
+
+	if (p == MAP_FAILED || pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0)
+		fail("cannot start a user: %s", strerror(errno));
+	if (!pid) {
+		struct edu *e = edu_alone();
+
+		clean_begin();
+		map(e->space, p, iova, 40 * PG, RW);
+		if (write(fds[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	if (read(fds[0], &c, 1) != 1)
+		skip("the user ended before it mapped anything");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", devs[0].bdf);
+	remover = fork();
+	if (!remover)
+		_exit(!write_text(path, "1"));
+	/* The kernel waits for the user to let go. */
+	usleep(500000);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	if (waitpid(remover, &status, 0) != remover || status)
+		fail("%s: %s", path, strerror(errno));
+	if (!access(path, F_OK))
+		fail("the device is still there");
+	clean_frames(frames, 40, 1, 1, 1, "a removed device's pages");
+	if (!write_text("/sys/bus/pci/rescan", "1") || access(path, F_OK))
+		fail("the device does not come back");
+}
+
 /* The kind of leaf does not matter: a page counts once by whatever it is mapped. */
 static void t_clean_mixed(void)
 {

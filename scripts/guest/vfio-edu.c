@@ -64,6 +64,7 @@ static const struct test tests[] = {
 	{ "clean-two-groups", t_clean_two_groups, 2, 60 },
 	{ "clean-killed", t_clean_killed, 1, 60 },
 	{ "random", t_random, 1, 120 },
+	{ "clean-removed", t_clean_removed, 1, 60 },
 };
 
 #define PREFIX "vfio"
