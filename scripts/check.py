@@ -448,8 +448,11 @@ def vfio_boots(args):
     add("behind-bridge", cases=SHORT, kernel="stock",
         devices=["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
                  WIDE + ",bus=br0,addr=1"])
-    for name, iommu in (("default", ""), ("snoop-control", "snoop-control=on")):
-        add(f"clean-{name}", iommu, smp=2, cases=clean, tags=())
+    for name, iommu, kernel in (("default", "", "stock"),
+                                ("snoop-control", "snoop-control=on", "plain")):
+        # The stock kernel tells which frames they are.
+        add(f"clean-{name}", iommu, smp=2, cases=clean, kernel=kernel)
+        out[-1].tags = set()
         out.append(Boot(f"pages/{name}", "pages",
                         ["iommu/up", "pages/driver"] + program_cases("pages-edu") +
                         ["pages/rmmod", "life/stop"], iommu=iommu, devices=[WIDE], smp=2))
