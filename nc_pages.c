@@ -102,10 +102,6 @@ static void nc_clean_all(void)
 		omni_nc_test.clean_all();
 }
 
-static enum omni_nc_kind nc_kind(unsigned long pfn, struct omni_direct_map *map)
-{
-	return omni_nc_test.kind ? omni_nc_test.kind(pfn) : OMNI_NC_MEMORY;
-}
 #else
 static void nc_clean_range(phys_addr_t pa, size_t bytes, bool out)
 {
@@ -117,9 +113,14 @@ static void nc_clean_all(void)
 {
 	omni_clean_all();
 }
+#endif
 
 static __always_inline enum omni_nc_kind nc_kind(unsigned long pfn, struct omni_direct_map *map)
 {
+#ifdef OMNI_KUNIT
+	if (omni_nc_test.kind)
+		return omni_nc_test.kind(pfn);
+#endif
 	if (!pfn_valid(pfn))
 		return OMNI_NC_MMIO;
 	if (PageReserved(pfn_to_page(pfn)))
@@ -130,7 +131,6 @@ static __always_inline enum omni_nc_kind nc_kind(unsigned long pfn, struct omni_
 		return OMNI_NC_UNMAPPED;
 	return map->cached ? OMNI_NC_MEMORY : OMNI_NC_UNCACHED;
 }
-#endif
 
 static void nc_skip(enum omni_nc_kind kind)
 {

@@ -176,6 +176,24 @@ struct omni_device *omni_test_device(struct kunit *test, struct omni_unit *unit,
 				     void (*ats)(void *arg, u16 rid, bool on), void *arg);
 
 /**
+ * omni_test_pcie() - make it a PCIe function
+ * @od: a device of omni_test_device(), until then a conventional one
+ * @no_snoop: software can enable no-snoop requests (PCIe 7.5.3.4)
+ *
+ * Context: any.
+ */
+void omni_test_pcie(struct omni_device *od, bool no_snoop);
+
+/**
+ * omni_test_devctl() - its Device Control register
+ * @od: a device of omni_test_device()
+ *
+ * Return: what was written to it, as far as it can be.
+ * Context: any.
+ */
+u16 omni_test_devctl(struct omni_device *od);
+
+/**
  * omni_test_attach() - attach through the core, as the kernel would
  * @od: a device of omni_test_device()
  * @domain: a paging domain, &omni_identity, or NULL for the blocked state

@@ -252,8 +252,12 @@ size_t omni_test_unmap(struct omni_domain *domain, u64 iova, size_t size)
 	return done;
 }
 
-/* A PCI device of memory, with a configuration space that knows ATS only. */
+/*
+ * A PCI device of memory. Of its configuration space there is the control
+ * register of ATS and, for a PCIe function, the one that enables no-snoop.
+ */
 
+#define FAKE_PCIE_CAP	0x40
 #define FAKE_ATS_CAP	0x100
 
 struct fake_device {
@@ -266,6 +270,8 @@ struct fake_device {
 	struct dev_iommu iommu;
 	char name[16];
 	u32 rids[16];
+	u16 devctl;
+	u16 devctl_bits;	/* of it, those that can be written */
 	void (*ats)(void *arg, u16 rid, bool on);
 	void *arg;
 };
@@ -273,7 +279,9 @@ struct fake_device {
 static int fake_read(struct pci_bus *bus, unsigned int devfn, int where, int size,
 		     u32 *value)
 {
-	*value = 0;
+	struct fake_device *fake = container_of(bus, struct fake_device, bus);
+
+	*value = where == FAKE_PCIE_CAP + PCI_EXP_DEVCTL ? fake->devctl : 0;
 	return PCIBIOS_SUCCESSFUL;
 }
 
@@ -284,6 +292,8 @@ static int fake_write(struct pci_bus *bus, unsigned int devfn, int where, int si
 
 	if (where == FAKE_ATS_CAP + PCI_ATS_CTRL && fake->ats)
 		fake->ats(fake->arg, fake->od.rid, value & PCI_ATS_CTRL_ENABLE);
+	if (where == FAKE_PCIE_CAP + PCI_EXP_DEVCTL)
+		fake->devctl = value & fake->devctl_bits;
 	return PCIBIOS_SUCCESSFUL;
 }
 
@@ -338,6 +348,21 @@ struct omni_device *omni_test_device(struct kunit *test, struct omni_unit *unit,
 	mutex_unlock(&omni_core.lock);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, fake_release, fake), 0);
 	return od;
+}
+
+void omni_test_pcie(struct omni_device *od, bool no_snoop)
+{
+	struct fake_device *fake = container_of(od, struct fake_device, od);
+
+	fake->devctl_bits = 0xffff & ~(no_snoop ? 0 : PCI_EXP_DEVCTL_NOSNOOP_EN);
+	fake->pdev.pcie_flags_reg = PCI_EXP_FLAGS_VERS & 2;
+	fake->pdev.pcie_cap = FAKE_PCIE_CAP;
+	fake->pdev.dev.bus = &pci_bus_type;
+}
+
+u16 omni_test_devctl(struct omni_device *od)
+{
+	return container_of(od, struct fake_device, od)->devctl;
 }
 
 int omni_test_attach(struct omni_device *od, struct omni_domain *domain)

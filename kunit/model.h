@@ -79,6 +79,7 @@ struct omni_command {
  * @next: paging-structure caches: of the table it points to
  * @lg2: of the bytes it covers
  * @perm: OMNI_PERM_R, OMNI_PERM_W
+ * @snoop: the leaf makes every access snoop the CPU's caches
  * @tag: domain
  * @rid: requester, of entry caches and device TLBs
  * @iova: first byte
@@ -92,6 +93,7 @@ struct omni_cached {
 	u8 next;
 	u8 lg2;
 	u8 perm;
+	bool snoop;
 	u16 tag;
 	u16 rid;
 	u64 iova;
@@ -188,6 +190,7 @@ struct omni_model_ops {
  * @hits: translations that a cache answered
  * @walks: translations that needed a walk
  * @faults: accesses refused, recorded or not
+ * @snooped: the access that is made now snoops, whatever it asks for
  * @entries: cache of context or device table entries
  * @tlb: translations
  * @tables: entries that point to tables
@@ -225,6 +228,7 @@ struct omni_model {
 	u64 hits;
 	u64 walks;
 	u64 faults;
+	bool snooped;
 
 	struct omni_cache entries, tlb, tables, device_tlb;
 	DECLARE_BITMAP(ats_on, 65536);

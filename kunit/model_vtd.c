@@ -185,6 +185,7 @@ static const char *vtd_model_entry_fault(struct vtd_model *m, u64 entry, unsigne
 struct vtd_found {
 	u64 pa;
 	u8 perm;
+	bool snoop;
 	u8 lg2;
 };
 
@@ -258,6 +259,7 @@ static int vtd_model_walk(struct vtd_model *m, u64 lo, u64 hi, u64 iova, bool wr
 		table = item.pa;
 		level--;
 	}
+	item.snoop = entry & VTD_SS_SNP;
 	/* A large leaf may be cached in smaller pieces. */
 	if (level && omni_model_random(&m->base, 2)) {
 		item.lg2 = 12;
@@ -266,6 +268,7 @@ static int vtd_model_walk(struct vtd_model *m, u64 lo, u64 hi, u64 iova, bool wr
 	}
 	omni_cache_add(&m->base, &m->base.tlb, item);
 	found->lg2 = item.lg2;
+	found->snoop = item.snoop;
 	found->pa = item.pa | (iova & (BIT_ULL(item.lg2) - 1));
 	return found->perm & (write ? VTD_SS_W : VTD_SS_R) ? 0 : vtd_model_refused(write);
 }
@@ -310,6 +313,7 @@ static int vtd_model_translate(struct vtd_model *m, u16 rid, u64 iova, bool writ
 		*found = (struct vtd_found) {
 			.pa = c->pa | (iova & (BIT_ULL(c->lg2) - 1)),
 			.perm = c->perm,
+			.snoop = c->snoop,
 			.lg2 = c->lg2,
 		};
 		return c->perm & (write ? VTD_SS_W : VTD_SS_R) ? 0 : vtd_model_refused(write);
@@ -370,7 +374,8 @@ void vtd_model_record(struct vtd_model *m, u16 rid, u64 iova, bool write, int re
 /* Accesses */
 
 /* 4.1: a device with a device TLB, which asks before it accesses. */
-static int vtd_model_ats_dma(struct vtd_model *m, u16 rid, u64 iova, bool write, u64 *pa)
+static int vtd_model_ats_dma(struct vtd_model *m, u16 rid, u64 iova, bool write,
+			     struct vtd_found *to)
 {
 	struct omni_cached *c = omni_device_tlb_find(&m->base, rid, iova,
 						     write ? VTD_SS_W : VTD_SS_R);
@@ -388,12 +393,14 @@ static int vtd_model_ats_dma(struct vtd_model *m, u16 rid, u64 iova, bool write,
 			.rid = rid,
 			.lg2 = found.lg2,
 			.perm = found.perm,
+			.snoop = found.snoop,
 			.iova = iova >> found.lg2 << found.lg2,
 			.pa = found.pa >> found.lg2 << found.lg2,
 		});
-		*pa = found.pa;
+		*to = found;
 	} else {
-		*pa = c->pa | (iova & (BIT_ULL(c->lg2) - 1));
+		to->pa = c->pa | (iova & (BIT_ULL(c->lg2) - 1));
+		to->snoop = c->snoop;
 	}
 	/* The translated request. */
 	reason = vtd_model_context(m, rid, &lo, &hi);
@@ -427,7 +434,7 @@ int vtd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *p
 		goto out;
 	}
 	if (test_bit(rid, m->base.ats_on)) {
-		reason = vtd_model_ats_dma(m, rid, iova, write, &found.pa);
+		reason = vtd_model_ats_dma(m, rid, iova, write, &found);
 		goto out;
 	}
 	reason = vtd_model_translate(m, rid, iova, write, false, &found);
@@ -438,6 +445,7 @@ int vtd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *p
 out:
 	if (!reason && pa)
 		*pa = found.pa;
+	base->snooped = found.snoop;
 	if (!reason && meet)
 		meet(arg, found.pa);
 	raw_spin_unlock_irqrestore(&m->base.lock, flags);
