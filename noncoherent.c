@@ -100,6 +100,12 @@ int omni_nc_enter(struct omni_domain *domain, struct omni_device *od, bool *coun
 	}
 	if (ret)
 		return ret;
+	/*
+	 * What was unmapped and not synced yet is not counted, and may still be
+	 * cached under the domain's tag for devices that snoop.
+	 */
+	if (!nc->devices && !nc->enforced && omni_attached(domain))
+		domain->iommu.ops->flush_iotlb_all(&domain->iommu);
 	nc->devices++;
 	*counted = true;
 	return 0;

@@ -45,6 +45,11 @@ static __always_inline void PT_FN(sync_slowly)(struct omni_domain *domain,
 					       struct iommu_iotlb_gather *gather)
 {
 }
+
+static __always_inline void PT_FN(flush_slowly)(struct omni_domain *domain,
+						struct list_head *tables)
+{
+}
 #endif
 
 static int PT_FN(map_pages)(struct iommu_domain *iommu, unsigned long iova,
@@ -134,6 +139,8 @@ static void PT_FN(flush_iotlb_all)(struct iommu_domain *iommu)
 		ret = PT_INVALIDATE(domain, &inv);
 		err = err ?: ret;
 	}
+	if (unlikely(domain->pt.tracked))
+		PT_FN(flush_slowly)(domain, &tables);
 	omni_tables_done(domain, &tables, err);
 }
 

@@ -251,6 +251,12 @@ static u64 PT_FN(collect_domain)(struct omni_domain *domain, u64 iova, u64 last,
 	unsigned int level;
 	__le64 *root = PT_FN(root)(&domain->pt, &level);
 
+	/*
+	 * Coherency was enforced since: nothing is pending, and whoever changes
+	 * the table now does not take the lock.
+	 */
+	if (!domain->pt.tracked)
+		return last + 1;
 	if (PT_GROWS)
 		last = min(last, PT_FN(span_last)(level));
 	return iova > last ? iova : PT_FN(collect)(root, level, iova, last, tag, batch);
@@ -261,7 +267,7 @@ static u64 PT_FN(collect_domain)(struct omni_domain *domain, u64 iova, u64 last,
  * synced yet, do what the sync would, since it is not the caller's to wait
  * for. Says whether there was anything.
  */
-static bool PT_FN(settle_before_map)(struct omni_domain *domain, u64 iova, u64 last)
+static bool PT_FN(settle_now)(struct omni_domain *domain, u64 iova, u64 last)
 {
 	/* A pending leaf may be larger than the range. */
 	const struct omni_inv inv = {
@@ -308,8 +314,8 @@ static noinline __cold int PT_FN(map_slowly)(struct omni_pt *pt, u64 iova, u64 p
 	struct omni_domain *domain = container_of(pt, struct omni_domain, pt);
 	const bool whole = PT_FN(level)(lg2);
 	u64 size = (u64)count << lg2;
+	bool counts, counted = false, bulk;
 	size_t done = 0;
-	bool counts, bulk;
 	int ret;
 
 	if (!gfpflags_allow_blocking(gfp))
@@ -320,7 +326,10 @@ static noinline __cold int PT_FN(map_slowly)(struct omni_pt *pt, u64 iova, u64 p
 		size -= done;
 		down_read(&domain->nc.lock);
 		counts = pt->leaf_bits & PT_FN(TRACKED);
-		if (counts) {
+		/* What was counted for the attempt before stays so, and clean (N3). */
+		if (!counts && counted) {
+			omni_nc_out(pa, size, whole);
+		} else if (counts && !counted) {
 			bulk = omni_nc_bulk_begin(size);
 			ret = omni_nc_in(pa, size, whole, gfp);
 			omni_nc_bulk_end(bulk);
@@ -329,14 +338,15 @@ static noinline __cold int PT_FN(map_slowly)(struct omni_pt *pt, u64 iova, u64 p
 				return ret;
 			}
 		}
+		counted = counts;
 		ret = PT_FN(map_as)(pt, iova, pa, lg2, size >> lg2, bits, gfp, &done, replaced,
 				    true);
-		if (counts && done < size)
-			omni_nc_out(pa + done, size - done, whole);
 		up_read(&domain->nc.lock);
 		*mapped += done;
 	} while (ret == -EEXIST &&
-		 PT_FN(settle_before_map)(domain, iova + done, iova + size - 1));
+		 PT_FN(settle_now)(domain, iova + done, iova + size - 1));
+	if (counted && done < size)
+		omni_nc_out(pa + done, size - done, whole);
 	return ret;
 }
 
@@ -407,4 +417,17 @@ static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain,
 	if (bulk)
 		up_write(&domain->nc.lock);
 	gather->pgsize = 0;
+}
+
+/*
+ * PT_NAME_flush_slowly() - after the invalidation of a flush of all, before
+ * tables are freed: what left with queued gathers
+ *
+ * What is pending may have become so after that invalidation.
+ */
+static noinline __cold void PT_FN(flush_slowly)(struct omni_domain *domain,
+						struct list_head *tables)
+{
+	PT_FN(settle_now)(domain, 0, domain->pt.last);
+	PT_FN(out_tables)(tables);
 }
