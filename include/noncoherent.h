@@ -285,16 +285,16 @@ void omni_nc_batch_out(struct omni_nc_batch *batch);
 long omni_nc_chunks(void);
 
 /*
- * The suites have a memory of their own, whose page numbers may mean nothing
- * to the kernel: they are told what is cleaned, and tell what a page is. As
- * long as they set nothing, nothing is cleaned and every page is memory.
+ * The suites have a memory of their own and are told what is cleaned; where
+ * its page numbers mean nothing to the kernel, they tell what a page is. As
+ * long as they set nothing, nothing is cleaned.
  */
 #ifdef OMNI_KUNIT
 /**
  * struct omni_nc_test - what a suite puts in the place of the machine
  * @clean: called in the place of cleaning a physical range
  * @clean_all: called in the place of cleaning every cache
- * @kind: what is behind a page number
+ * @kind: what is behind a page number; NULL for what the kernel says of it
  */
 struct omni_nc_test {
 	void (*clean)(phys_addr_t pa, size_t bytes);

@@ -157,6 +157,34 @@ static void others_have_the_page_too(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
 }
 
+/* A page that came back before the release owes nothing: it is cleaned at its end. */
+static void a_debt_is_paid_by_coming_back(struct kunit *test)
+{
+	struct nc_world *w = nc_world_create(test, test->param_value, 2);
+	struct omni_domain *domain = nc_domain(w);
+	struct omni_pages *obj = pages_object(w, 500, 40);
+
+	nc_attach(w, 0, domain);
+	pages_map(w, obj, domain, SZ_1G, 500, 0, 40);
+	pages_unmap(w, obj, domain, SZ_1G, 500, 40);
+	NC_EXPECT_CLEANS(w, 500, 40, 1);
+	/* By small leaves, and by a large one. */
+	nc_map(w, domain, NC_IOVA, 0, 512);
+	nc_map(w, domain, SZ_1G, 512, 28);
+	NC_EXPECT_CLEANS(w, 500, 40, 2);
+	nc_dma(w, 0, NC_IOVA, 512, 1);
+	nc_dma(w, 0, SZ_1G, 28, 1);
+	omni_pages_release(obj);
+	cache_release(w->c, 500, 40);
+	NC_EXPECT_CLEANS(w, 500, 40, 2);
+	nc_unmap(w, domain, NC_IOVA, 512);
+	nc_unmap(w, domain, SZ_1G, 28);
+	cache_leave(w->c, 0, 540);
+	NC_EXPECT_CLEANS(w, 500, 40, 3);
+	cache_cpu_all(w->c, 0, 540, false);
+	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
+}
+
 /* The domain's own unmap, its last device or its end owe as well. */
 static void a_debt_however_the_mapping_ends(struct kunit *test)
 {
@@ -327,6 +355,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(a_page_is_cleaned_out_when_it_is_released, pages_gen_params),
 	KUNIT_CASE_PARAM(a_release_cleans_what_is_owed_only, pages_gen_params),
 	KUNIT_CASE_PARAM(others_have_the_page_too, pages_gen_params),
+	KUNIT_CASE_PARAM(a_debt_is_paid_by_coming_back, pages_gen_params),
 	KUNIT_CASE_PARAM(a_debt_however_the_mapping_ends, pages_gen_params),
 	KUNIT_CASE_PARAM(pages_from_all_over, pages_gen_params),
 	KUNIT_CASE_PARAM(what_is_refused, pages_gen_params),

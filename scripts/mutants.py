@@ -30,8 +30,9 @@ WORK = ROOT / "build" / "mutants"
 SUITES = {
     "flush.c": ["omni_flush", "omni_race", "omni_queue", "omni_entries"],
     "pgtable.c": ["omni_engine", "omni_flush", "omni_memory"],
-    "include/pgtable_engine.h": ["omni_engine", "omni_flush", "omni_race"],
-    "iommu_core.c": ["omni_units", "omni_queue", "omni_entries", "omni_race", "omni_memory"],
+    "include/pgtable_engine.h": ["omni_engine", "omni_flush", "omni_race", "omni_nc_changes"],
+    "iommu_core.c": ["omni_units", "omni_nc_changes", "omni_queue", "omni_entries", "omni_race",
+                     "omni_memory"],
     "vtd/queue.c": ["omni_queue", "omni_vtd_queue", "omni_race"],
     "vtd/invalidate.c": ["omni_flush", "omni_units", "omni_race"],
     "include/queue.h": ["omni_flush", "omni_units", "omni_race"],
@@ -45,6 +46,12 @@ SUITES = {
     "amd/domain.c": ["omni_amd", "omni_flush", "omni_units"],
     "amd/format.h": ["omni_amd", "omni_engine"],
     "amd/firmware.c": ["omni_amd_firmware", "omni_firmware"],
+    "nc_pages.c": ["omni_noncoherent", "omni_nc_pages", "omni_nc_changes", "omni_nc_programs"],
+    "noncoherent.c": ["omni_nc_changes", "omni_noncoherent", "omni_nc_programs"],
+    "include/pgtable_track.h": ["omni_nc_changes", "omni_noncoherent", "omni_nc_programs"],
+    "include/pgtable_hooks.h": ["omni_noncoherent", "omni_nc_changes", "omni_flush"],
+    "omni_pages.c": ["omni_nc_pages"],
+    "pci.c": ["omni_noncoherent", "omni_memory"],
 }
 
 # name, file, what is there, what takes its place
@@ -124,7 +131,8 @@ MUTANTS = [
 			    !PT_FN(full)(below, level - 1)) {""",
      "			if (true) {"),
     ("engine/leaf-count-stays", "include/pgtable_engine.h",
-     "		atomic_sub(leaves, &omni_table(table)->leaves);", "		leaves = 0;"),
+     """		atomic_sub(leaves - pending * OMNI_TABLE_PENDING,
+			   &omni_table(table)->leaves);""", "		leaves = 0;"),
     ("engine/table-count-stays", "include/pgtable_engine.h",
      "		atomic_sub(unlinked, &omni_table(table)->tables);", "		unlinked = 0;"),
     ("engine/children-leak", "include/pgtable_engine.h",
@@ -245,9 +253,6 @@ MUTANTS = [
     ("domain/caching-mode-ignored", "vtd/domain.c",
      """	return vtd_added(unit) == OMNI_ADDED_FREE ||
 	       domain->flush_added == vtd_added(unit);""", "	return true;"),
-    ("domain/snoop-with-mappings", "vtd/domain.c",
-     "	able &= vtd_pt_empty(&domain->pt);\n", ""),
-
     # AMD-Vi: lowering
     ("amd/pde-bit-never", "amd/invalidate.c",
      "(inv->leaf_only ? 0 : AMD_PAGES_HI_PDE)", "0"),
@@ -295,6 +300,146 @@ MUTANTS = [
      "		devids.aliased = true;\n", ""),
     ("amd/lower-type-counts", "amd/firmware.c",
      "	if (other->type > ivhd->type) {", "	if (other->type < ivhd->type) {"),
+
+    # The count of pages that non-coherent domains map, and their cleaning
+    ("nc/not-cleaned-in", "nc_pages.c",
+     "	nc_clean(chunk, run, end, false);\n", ""),
+    ("nc/large-not-cleaned-in", "nc_pages.c",
+     "	nc_clean(chunk, run, NC_PAGES, false);\n", ""),
+    ("nc/not-cleaned-out", "nc_pages.c",
+     "	nc_clean(chunk, run, end, true);\n	omni_count_add(OMNI_NC_OWED, owed);",
+     "	omni_count_add(OMNI_NC_OWED, owed);"),
+    ("nc/forget-tail-page", "nc_pages.c",
+     "	nc_clean_memory(base + run, end - run, out);",
+     "	nc_clean_memory(base + run, end - run - (end - run > 1), out);"),
+    ("nc/forget-shared-count-in", "nc_pages.c",
+     "		if (!(chunk->pages[i]++ | chunk->whole))", "		if (!chunk->pages[i]++)"),
+    ("nc/forget-shared-count-out", "nc_pages.c",
+     "		if (!(--chunk->pages[i] | chunk->whole))", "		if (!--chunk->pages[i])"),
+    ("nc/forget-one-of-two-domains", "nc_pages.c",
+     "		if (!(chunk->pages[i]++ | chunk->whole))",
+     "		if (!(chunk->pages[i] | chunk->whole) && ++chunk->pages[i])"),
+    ("nc/large-forgets-small", "nc_pages.c",
+     """		shared++;
+		nc_left(chunk, run, i);
+		run = i + 1;
+	}
+	nc_left(chunk, run, NC_PAGES);""",
+     """		shared++;
+	}
+	nc_left(chunk, run, NC_PAGES);"""),
+    ("nc/reserved-is-memory", "nc_pages.c",
+     "	if (PageReserved(pfn_to_page(pfn)))\n		return OMNI_NC_RESERVED;\n", ""),
+    ("nc/uncached-is-memory", "nc_pages.c",
+     "	return map->cached ? OMNI_NC_MEMORY : OMNI_NC_UNCACHED;", "	return OMNI_NC_MEMORY;"),
+    ("nc/unmapped-is-memory", "nc_pages.c",
+     "	if (!map->present)\n		return OMNI_NC_UNMAPPED;\n", ""),
+    ("nc/skipped-page-takes-the-rest", "nc_pages.c",
+     "		nc_skip(kind);\n		nc_clean_memory(base + run, i - run, out);\n",
+     "		nc_skip(kind);\n"),
+    ("nc/hold-ignored", "nc_pages.c",
+     "	return chunk->held || (chunk->holds && chunk->holds[i]);", "	return false;"),
+    ("nc/debt-not-paid", "nc_pages.c",
+     "	nc_clean(chunk, run, end, true);\n	nc_put(chunk);", "	nc_put(chunk);"),
+    ("nc/debt-stays-on-entry", "nc_pages.c",
+     "		__clear_bit(i, chunk->owed);\n		if (!(chunk->pages",
+     "		if (!(chunk->pages"),
+    ("nc/debt-stays-on-large-entry", "nc_pages.c",
+     "	bitmap_zero(chunk->owed, NC_PAGES);\n", ""),
+    ("nc/chunk-stays", "nc_pages.c",
+     "	gone = !--chunk->users && !chunk->total;", "	gone = !--chunk->users && false;"),
+    ("nc/counted-after-failure", "nc_pages.c",
+     "		omni_nc_out(pa, at - pa, whole);\n", "		at = pa;\n"),
+    ("nc/all-caches-not-cleaned", "nc_pages.c",
+     "		nc_clean_all();\n	}", "	}"),
+
+    # The state of a domain
+    ("state/mapped-before-is-forgotten", "noncoherent.c",
+     "		ret = nc->ops->track(domain);", "		ret = 0;"),
+    ("state/failed-entry-not-undone", "noncoherent.c",
+     """		if (ret) {
+			nc->ops->untrack(domain, false);""",
+     """		if (ret) {"""),
+    ("state/kernel-domains-too", "noncoherent.c",
+     " || domain->iommu.type != IOMMU_DOMAIN_UNMANAGED", ""),
+    ("state/no-device-may-not-snoop", "noncoherent.c",
+     "	return od->snoop == OMNI_SNOOP_MAYBE;",
+     "	return od->snoop == OMNI_SNOOP_MAYBE && !dev_is_pci(od->dev);"),
+    ("state/first-to-leave-ends-it", "noncoherent.c",
+     "	if (--nc->devices || nc->enforced)", "	if (nc->devices-- == 1 || nc->enforced)"),
+    ("state/enforced-with-mappings", "noncoherent.c",
+     "	if (!nc->ops->mapped(domain)) {", "	if (true) {"),
+    ("state/freed-with-pending", "noncoherent.c",
+     "	domain->nc.ops->untrack(domain, true);", "	domain->nc.ops->untrack(domain, false);"),
+    ("state/stale-for-the-first", "noncoherent.c",
+     "		domain->iommu.ops->flush_iotlb_all(&domain->iommu);", "		;"),
+    ("state/left-behind", "iommu_core.c",
+     "		if (od->counted)\n			omni_nc_leave(old);\n", ""),
+    ("state/leave-before-enter", "iommu_core.c",
+     "	if (state == OMNI_PAGING && old == domain)\n		return 0;\n",
+     """	if (state == OMNI_PAGING && old == domain)
+		return 0;
+	if (od->counted) {
+		mutex_lock(&old->attach_lock);
+		omni_nc_leave(old);
+		mutex_unlock(&old->attach_lock);
+		od->counted = false;
+	}
+"""),
+    ("state/failed-attach-stays-counted", "iommu_core.c",
+     """		omni_reach_remove(domain, od, ret);
+		if (counted)
+			omni_nc_leave(domain);""",
+     "		omni_reach_remove(domain, od, ret);"),
+    ("pci/no-snoop-left-on", "pci.c",
+     "	pcie_capability_write_word(pdev, PCI_EXP_DEVCTL, ctl);\n	return true;", "	return true;"),
+    ("pci/no-snoop-as-it-is", "pci.c",
+     "	pcie_capability_write_word(pdev, PCI_EXP_DEVCTL, ctl | PCI_EXP_DEVCTL_NOSNOOP_EN);\n", ""),
+
+    # Maps and unmaps of a tracked domain
+    ("track/clean-after-publish", "include/pgtable_track.h",
+     """		counted = counts;
+		ret = PT_FN(map_as)(""",
+     """		if (counts && !counted)
+			omni_nc_out(pa, size, whole);
+		ret = PT_FN(map_as)(&domain->pt, iova, pa, lg2, size >> lg2, bits, gfp, &done,
+				    replaced, true);
+		if (counts && !counted)
+			omni_nc_in(pa, size, whole, gfp);
+		counted = counts;
+		if (done < size)
+			ret = PT_FN(map_as)("""),
+    ("track/counted-after-short-map", "include/pgtable_track.h",
+     "	if (counted && done < size)\n		omni_nc_out(pa + done, size - done, whole);\n", ""),
+    ("track/forget-unlinked-tables", "include/pgtable_track.h",
+     "	PT_FN(out_tables)(&gather->freelist);\n", ""),
+    ("track/others-pending", "include/pgtable_track.h",
+     "(!tag || PT_FN(pend_tag)(value) == tag)", "(!tag || PT_FN(pend_tag)(value))"),
+    ("track/forget-tail-page", "include/pgtable_track.h",
+     "	const u64 last = gather->end;", "	const u64 last = gather->end ? gather->end - SZ_4K : 0;"),
+    ("track/full-batch-lost", "include/pgtable_track.h",
+     "			if (!omni_nc_batch_add(batch, PT_FN(pa)(value), span, level))\n				break;",
+     "			omni_nc_batch_add(batch, PT_FN(pa)(value), span, level);"),
+    ("track/place-taken-without-flush", "include/pgtable_track.h",
+     "		if (batch.nr && !any && omni_attached(domain)) {", "		if (false) {"),
+    ("track/leaves-stay-marked", "include/pgtable_track.h",
+     "			PT_FN(mark)(table, i, n, false);\n", ""),
+    ("track/clean-before-invalidate", "include/pgtable_hooks.h",
+     "	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH)\n",
+     """	if (gather->pgsize)
+		PT_FN(sync_slowly)(domain, gather);
+	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH)
+"""),
+    ("track/failed-invalidation-not-cleaned", "include/pgtable_hooks.h",
+     "	if (unlikely(gather->pgsize))\n", "	if (unlikely(gather->pgsize) && !err)\n"),
+    ("track/flush-of-all-settles-nothing", "include/pgtable_hooks.h",
+     "		PT_FN(flush_slowly)(domain, &tables);", "		;"),
+    ("track/table-goes-with-pending", "include/pgtable_engine.h",
+     "		atomic_sub(leaves - pending * OMNI_TABLE_PENDING,\n", "		atomic_sub(leaves,\n"),
+    ("pages/second-run-stays", "omni_pages.c",
+     "			if (done)\n				iommu_unmap(domain, iova, done * PAGE_SIZE);\n", ""),
+    ("pages/not-let-go-after-failure", "omni_pages.c",
+     "			omni_pages_let_go(obj, i);\n", ""),
 ]
 
 
