@@ -425,10 +425,10 @@ MUTANTS = [
     ("track/leaves-stay-marked", "include/pgtable_track.h",
      "			PT_FN(mark)(table, i, n, false);\n", ""),
     ("track/clean-before-invalidate", "include/pgtable_hooks.h",
-     "	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH)\n",
+     "	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH) {\n",
      """	if (gather->pgsize)
 		PT_FN(sync_slowly)(domain, gather);
-	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH)
+	if (omni_plan_sync(domain, gather, &inv) && !PT_SKIP_UNMAP_FLUSH) {
 """),
     ("track/failed-invalidation-not-cleaned", "include/pgtable_hooks.h",
      "	if (unlikely(gather->pgsize))\n", "	if (unlikely(gather->pgsize) && !err)\n"),
