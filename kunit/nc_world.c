@@ -82,7 +82,7 @@ struct nc_world *nc_world_create(struct kunit *test, const struct omni_variant *
 	w->tables = omni_tables_live();
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, nc_world_left, w), 0);
 	for (n = 0; n < NC_DEVICES; n++)
-		w->od[n] = omni_model_device(test, w->m, NC_RID + n, shape ? shape->ats : 0);
+		w->od[n] = omni_model_device(w->m, NC_RID + n, shape ? shape->ats : 0);
 	w->c->arg = w;
 	w->c->poke = nc_poke;
 	return w;
