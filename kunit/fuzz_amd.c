@@ -222,10 +222,11 @@ static bool fuzz_good(const u8 *t, unsigned int len)
 		const u8 *rec = t + at;
 		unsigned int size;
 
-		if (length - at < 4)
+		/* Every kind of block there is begins with six bytes. */
+		if (length - at < 6)
 			return false;
 		size = get_unaligned_le16(rec + 2);
-		if (size < 4 || size > length - at)
+		if (size < 6 || size > length - at)
 			return false;
 		if (fuzz_is_ivhd(rec) && (size < fuzz_ivhd_size(rec) || !fuzz_entries_good(rec)))
 			return false;
