@@ -138,17 +138,21 @@ static __always_inline bool PT_FN(begin)(const struct omni_pt *pt, bool tracked)
 	if (!PT_TRACKING || tracked)
 		return true;
 	rcu_read_lock();
+	__release(RCU);		/* what is conditional is not sparse's to follow */
 	/* Whoever sets it waits for a grace period before he relies on it. */
 	if (likely(!data_race(pt->tracked)))
 		return true;
+	__acquire(RCU);
 	rcu_read_unlock();
 	return false;
 }
 
 static __always_inline void PT_FN(end)(bool tracked)
 {
-	if (PT_TRACKING && !tracked)
+	if (PT_TRACKING && !tracked) {
+		__acquire(RCU);
 		rcu_read_unlock();
+	}
 }
 
 /* Write back the line that links a table, then say that it is done. */
