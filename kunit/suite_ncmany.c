@@ -12,9 +12,8 @@
 #include <linux/iommu.h>
 #include <linux/kthread.h>
 
-#define MANY_SLOW	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_PROVE_LOCKING))
 #define MANY_THREADS	3
-#define MANY_STEPS	(MANY_SLOW ? 300 : 4000)
+#define MANY_STEPS	4000
 #define MANY_ROOM	200		/* slots of a thread, in each domain */
 #define MANY_FIXED	16		/* pages that stay mapped all the time */
 #define MANY_DOMAINS	3
@@ -34,6 +33,7 @@ KUNIT_ARRAY_PARAM_DESC(many, many_shapes, name);
  * @w: the fixture
  * @domain: the first two have a device each that stays, one wanders from the
  *	third to nowhere and back
+ * @steps: of each thread
  * @left: threads that map
  * @done: the last one is done
  * @maps: maps done
@@ -43,6 +43,7 @@ KUNIT_ARRAY_PARAM_DESC(many, many_shapes, name);
 struct many {
 	struct nc_world *w;
 	struct omni_domain *domain[MANY_DOMAINS];
+	unsigned int steps;
 	atomic_t left;
 	struct completion done;
 	atomic_t maps;
@@ -161,7 +162,7 @@ static int many_mapper(void *arg)
 	struct many *many = self->many;
 	unsigned int step, d, slot, dice;
 
-	for (step = 0; step < MANY_STEPS; step++) {
+	for (step = 0; step < many->steps; step++) {
 		d = omni_below(&self->rnd, MANY_DOMAINS);
 		slot = omni_below(&self->rnd, MANY_ROOM);
 		dice = omni_below(&self->rnd, 16);
@@ -215,6 +216,7 @@ static void many_at_once(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, self);
 	KUNIT_ASSERT_NOT_NULL(test, many);
 	many->w = nc_world_create(test, test->param_value, 1);
+	many->steps = omni_scaled(test, MANY_STEPS);
 	init_completion(&many->done);
 	omni_seed(test, &rnd);
 	/* Accesses go on in the middle of cleans without its help. */

@@ -13,8 +13,7 @@
 
 #include <linux/iommu.h>
 
-#define PROG_SLOW	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_PROVE_LOCKING))
-#define PROG_OPS	(PROG_SLOW ? 1500 : 20000)
+#define PROG_STEPS	20000
 #define PROG_DOMAINS	4
 #define PROG_SNOOPS	3		/* the device that always does */
 #define PROG_BLOCKS	2		/* of memory */
@@ -704,7 +703,7 @@ static void prog_end(struct prog *p)
 static void a_random_program(struct kunit *test)
 {
 	struct prog *p = kvzalloc(sizeof(*p), GFP_KERNEL);
-	unsigned int i;
+	unsigned int i, steps = omni_scaled(test, PROG_STEPS);
 	bool bad = false;
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
@@ -719,7 +718,7 @@ static void a_random_program(struct kunit *test)
 		p->domain[i].domain = nc_domain(p->w);
 	for (i = 0; i < NC_DEVICES; i++)
 		p->at[i] = PROG_DOMAINS;
-	for (p->op = 0; p->op < PROG_OPS && !bad; p->op++) {
+	for (p->op = 0; p->op < steps && !bad; p->op++) {
 		prog_step(p);
 		if (!(p->op & 63))
 			prog_look(p, 0, PROG_PAGES);
