@@ -10,7 +10,7 @@
 #include <linux/printk.h>
 #include <linux/slab.h>
 
-int omni_for_each_rid(omni_find_fn find, omni_rid_fn fn)
+int omni_visit_rids(omni_find_fn find, omni_rid_fn fn)
 {
 	struct pci_dev *pdev = NULL;
 	struct omni_unit *unit;

@@ -277,7 +277,7 @@ static int amd_start(const struct omni_wing *wing)
 	}
 
 	nr = amd_create_units();
-	ret = nr < 0 ? nr : omni_for_each_rid(amd_find_unit, amd_prepare_rid);
+	ret = nr < 0 ? nr : omni_visit_rids(amd_find_unit, amd_prepare_rid);
 	if (ret)
 		goto err;
 

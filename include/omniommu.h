@@ -344,7 +344,7 @@ typedef struct omni_unit *(*omni_find_fn)(struct pci_dev *pdev);
 typedef int (*omni_rid_fn)(struct omni_unit *unit, u32 rid);
 
 /**
- * omni_for_each_rid() - call a function for every requester there is
+ * omni_visit_rids() - call a function for every requester there is
  * @find: the unit of a PCI device, or NULL
  * @fn: called with the unit and each of the device's requester IDs
  *
@@ -354,7 +354,7 @@ typedef int (*omni_rid_fn)(struct omni_unit *unit, u32 rid);
  * Return: 0, -ENOMEM or the first error of @fn.
  * Context: may sleep.
  */
-int omni_for_each_rid(omni_find_fn find, omni_rid_fn fn);
+int omni_visit_rids(omni_find_fn find, omni_rid_fn fn);
 
 /**
  * omni_tags_init() - begin to give hardware tags to domains

@@ -263,7 +263,7 @@ static int vtd_start(const struct omni_wing *wing)
 		pr_err("no VT-d unit of this machine offers DMA translation\n");
 		nr = -ENODEV;
 	}
-	ret = nr < 0 ? nr : omni_for_each_rid(vtd_find_unit, vtd_prepare_rid);
+	ret = nr < 0 ? nr : omni_visit_rids(vtd_find_unit, vtd_prepare_rid);
 	if (ret)
 		goto err;
 
