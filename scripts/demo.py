@@ -40,6 +40,7 @@ STORY = [
     ("demo/load-again", "insmod again"),
     ("demo/data-again", "the disk still reads the same, translated again"),
     (None, "Seen from outside the guest"),
+    ("host/rejected", "QEMU rejected every access of the attacks"),
     ("host/disk-image", "the disk's image file holds exactly what the guest wrote"),
     ("boot", "the kernel had nothing to complain of"),
 ]
@@ -121,20 +122,22 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--verbose", action="store_true", help="stream the guest's console")
     p.add_argument("--arch", choices=["x86", "arm64"], default="x86")
+    p.add_argument("--vendor", choices=["intel", "amd"], default="intel",
+                   help="x86: whose IOMMU the machine has")
     p.add_argument("--acpi", action="store_true", help="arm64: ACPI instead of a devicetree")
     args = p.parse_args()
     story = Story(args.verbose)
     arm = args.arch == "arm64"
     kernel = "arm64" if arm else "stock"
     guest = Guest(flavours=(kernel,))
-    machine = "q35 with intel-iommu"
+    machine = f"q35 with {args.vendor}-iommu"
     if arm:
         machine = f"virt with smmuv3, {'ACPI' if args.acpi else 'devicetree'}"
     print(f"Guest: Linux {guest.kernel.version} as Debian ships it; QEMU {machine}, no KVM.")
-    boot = Boot("demo", "demo", [n for n in WORDS if n not in ("host/disk-image", "boot")],
+    boot = Boot("demo", "demo", [n for n in WORDS if not n.startswith("host/") and n != "boot"],
                 devices=[nvme("d0"), "-device edu", "-device pcie-root-port,id=rp0,slot=1"],
                 disks={"d0": 80}, env={"MIB": 64}, mem=2048, after=disk_image, unpacked=False,
-                kernel=kernel, acpi=args.acpi)
+                kernel=kernel, acpi=args.acpi, vendor=args.vendor)
     print(f"The module is built; booting. Whole console: {harness.LOGS}/demo.log", flush=True)
     run = Run(guest, boot, story.line).execute()
     seen = {VERDICT.search(line).group(2).partition(": ")[0].strip()

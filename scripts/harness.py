@@ -14,6 +14,7 @@ A boot fails as a whole, beside its cases, when the kernel complains (WARNING, B
 when QEMU dies, when it hangs, and when it ends without @@DONE.
 """
 
+import collections
 import ctypes
 import dataclasses
 import functools
@@ -457,7 +458,8 @@ class Guest:
                "EARLY_SPLATS": "y" if boot.early_splats else "", **boot.env}
         cpio.file("guest/env", "".join(
             "%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in env.items()).encode())
-        early = acpi_override(boot.dmar) if boot.dmar is not None else b""
+        early = b"" if boot.dmar is None else \
+            acpi_override(boot.dmar, "IVRS" if boot.vendor == "amd" else "DMAR")
         own = cpio.bytes()
         base = self.bases[boot.kernel].read_bytes()
         if boot.kexec_env is not None:
@@ -476,8 +478,9 @@ class Guest:
 
 # ---------------------------------------------------------------- boots
 
-OFF = {"x86": "intel_iommu=off intremap=off", "arm64": "initcall_blacklist=arm_smmu_driver_init"}
-REFERENCE = {"x86": "intel_iommu=on intremap=off", "arm64": ""}
+OFF = {"x86": "intel_iommu=off intremap=off", "arm64": "initcall_blacklist=arm_smmu_driver_init",
+       "amd": "amd_iommu=off"}
+REFERENCE = {"x86": "intel_iommu=on intremap=off", "arm64": "", "amd": "intremap=off"}
 COMMON = {"x86": "console=ttyS0,115200 tsc=reliable no_timer_check",
           # Drivers wait for the module: by default they give up after ten seconds.
           "arm64": "console=ttyAMA0 deferred_probe_timeout=-1"}
@@ -493,7 +496,8 @@ class Boot:
     driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
     kernel: str = "stock"               # stock, plain, debug, kcsan, arm64
     acpi: bool = False                  # arm64: ACPI by UEFI firmware instead of a devicetree
-    iommu: str = ""                     # properties of -device intel-iommu; None leaves it out
+    vendor: str = "intel"               # x86: whose unit the machine has, intel or amd
+    iommu: str = ""                     # properties of the unit's -device; None leaves it out
     devices: list = dataclasses.field(default_factory=list)     # further QEMU arguments
     env: dict = dataclasses.field(default_factory=dict)         # variables of the guest script
     cmdline: str = ""
@@ -501,7 +505,7 @@ class Boot:
     mem: int = 768
     total: int = DEFAULT_TOTAL
     trace: bool = False
-    dmar: bytes = None                  # ACPI DMAR table that replaces QEMU's
+    dmar: bytes = None                  # ACPI table (DMAR, IVRS) that replaces QEMU's
     mode: str = None                    # IOMMU words of the command line, if not the driver's
     reboots: int = 0                    # resets the guest is expected to do
     kexec_env: dict = None              # Boot fields of the kernel started by kexec
@@ -517,7 +521,7 @@ class Boot:
     def kernel_arguments(self):
         mode = self.mode
         if mode is None:
-            mode = (REFERENCE if self.driver == "ref" else OFF)[self.arch]
+            mode = (REFERENCE if self.driver == "ref" else OFF)[self.maker]
         own = COMMON[self.arch] + (f" {guest_clock()}" if self.arch == "x86" else "")
         return (f"{own} {mode} panic=-1 oops=panic nokaslr "
                 f"printk.devkmsg=on loglevel=4 "
@@ -526,6 +530,11 @@ class Boot:
     @property
     def arch(self):
         return "arm64" if self.kernel == "arm64" else "x86"
+
+    @property
+    def maker(self):
+        """Whose unit it is, as the tables here know it."""
+        return "amd" if self.vendor == "amd" else self.arch
 
 
 @dataclasses.dataclass
@@ -547,6 +556,7 @@ class Run:
         self.notes = []
         self.data = {}
         self.marks = []
+        self.blocked = []           # accesses that QEMU has to have rejected
         self.lines = []
         self.done = False
         self.ending = False
@@ -575,11 +585,15 @@ class Run:
                 "-kernel", str(kernel), "-initrd", str(self.tmp / "initrd"),
                 "-append", boot.kernel_arguments()]
         if boot.iommu is not None and boot.arch == "x86":
-            args += ["-device", "intel-iommu" + ("," + boot.iommu if boot.iommu else "")]
+            args += ["-device", f"{boot.vendor}-iommu" + ("," + boot.iommu if boot.iommu else "")]
         if not boot.reboots:
             args += ["-no-reboot"]
+        if boot.trace or boot.vendor == "amd":
+            args += ["-D", str(self.trace)]
         if boot.trace:
-            args += ["-D", str(self.trace), "-trace", TRACES[boot.arch]]
+            args += ["-trace", TRACES[boot.maker]]
+        if boot.vendor == "amd":
+            args += ["-d", "guest_errors"]
         for name in boot.disks:
             args += ["-blockdev", f"driver=raw,node-name={name},cache.no-flush=on,"
                                   f"file.driver=file,file.filename={self.disk(name)}"]
@@ -705,7 +719,10 @@ class Run:
                 self.notes.append(rest)
             elif word == "DATA":
                 key, _, value = rest.partition(" ")
-                self.data[key] = value
+                if key == "blocked":
+                    self.blocked.append(value)
+                else:
+                    self.data[key] = value
             elif word == "DONE":
                 self.done = True
             elif word == "MARK":
@@ -744,7 +761,20 @@ class Run:
         with open(self.trace, "rb") as f:
             f.seek(first)
             text = f.read() if last is None else f.read(last - first)
-        return count_commands(text.decode(errors="replace").splitlines())
+        return count_commands(text.decode(errors="replace").splitlines(),
+                              AMD_TRACE_KINDS if self.boot.vendor == "amd" else TRACE_KINDS)
+
+    def _rejections(self):
+        """Did QEMU reject each access that the guest says must have been blocked?"""
+        seen = collections.Counter()
+        with open(self.trace, errors="replace") as f:
+            for line in f:
+                m = re.match(r"Invalid (read|write) at addr 0x([0-9A-F]+),.*reason: rejected", line)
+                if m:
+                    seen[f"{m[1]} 0x{m[2].lower()}"] += 1
+        missing = [a for a, n in collections.Counter(self.blocked).items() if seen[a] < n]
+        return Verdict(self.boot.name, "host/rejected", "FAIL" if missing else "PASS",
+                       f"QEMU let through or never saw: {', '.join(missing)}" if missing else "")
 
     def _judge(self):
         if self.report:
@@ -754,6 +784,8 @@ class Run:
                 f"{self.trouble}; {complaint}"
         if not self.done and not self.trouble:
             self.trouble = "the guest ended without @@DONE"
+        if self.blocked:
+            self.verdicts.append(self._rejections())
         if self.boot.after and not self.trouble:
             try:
                 found = self.boot.after(self)       # may replace self.verdicts
@@ -783,7 +815,7 @@ class Run:
         return [line for line in self.lines if line.strip()][-count:]
 
 
-TRACES = {"x86": "vtd_inv_desc*", "arm64": "smmuv3_cmdq_opcode"}
+TRACES = {"x86": "vtd_inv_desc*", "arm64": "smmuv3_cmdq_opcode", "amd": "amdvi_*"}
 
 # QEMU's trace event -> the ledger's name for the command. A context command for one device is
 # traced as cc_devices and then, for each device it concerned, as cc_device.
@@ -801,11 +833,20 @@ TRACE_KINDS = [
     (re.compile(r"smmuv3_cmdq_opcode.*_CMD_SYNC\b"), "wait"),
 ]
 
+# QEMU traces no sizes of invalidations here: one event for what the ledger counts as two kinds.
+AMD_TRACE_KINDS = [
+    (re.compile(r"amdvi_devtab_inval\b"), "context"),
+    (re.compile(r"amdvi_all_inval\b"), "iotlb_global"),
+    (re.compile(r"amdvi_pages_inval\b"), "iotlb_domain+iotlb_page"),
+    (re.compile(r"amdvi_completion_wait\b"), "wait"),
+    (re.compile(r"amdvi_iotlb_inval\b"), "device_tlb"),
+]
 
-def count_commands(lines):
-    counts = {kind: 0 for _, kind in TRACE_KINDS}
+
+def count_commands(lines, kinds):
+    counts = {kind: 0 for _, kind in kinds}
     for line in lines:
-        for pattern, kind in TRACE_KINDS:
+        for pattern, kind in kinds:
             if pattern.search(line):
                 counts[kind] += 1
                 break

@@ -13,6 +13,9 @@ groups=$(ls /sys/kernel/iommu_groups | wc -l)
 for u in /sys/class/iommu/dmar*; do
 	[ ! -e "$u" ] || note "show: $(basename "$u"): registers at 0x$(cat "$u/intel-iommu/address"), $(cat "$u/intel-iommu/version"), cap $(cat "$u/intel-iommu/cap"), ecap $(cat "$u/intel-iommu/ecap")"
 done
+for u in /sys/class/iommu/ivhd*; do
+	[ ! -e "$u" ] || note "show: $(basename "$u"): cap $(cat "$u/amd-iommu/cap"), features $(cat "$u/amd-iommu/features")"
+done
 for g in $(ls /sys/kernel/iommu_groups | sort -n); do
 	note "show: group $g ($(cat "/sys/kernel/iommu_groups/$g/type")): $(ls "/sys/kernel/iommu_groups/$g/devices" | tr '\n' ' ')"
 done
