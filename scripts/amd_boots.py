@@ -46,12 +46,18 @@ def boots(args):
 
     tour("default")
     tour("event-timer", env={"OMNI_ARGS": "event_irq=N"}, twin="default", smp=2)
-    tour("root-ports",
-         ["-device pcie-root-port,id=rp0,slot=1 -device pcie-root-port,id=rp1,slot=2",
-          nvme("d0", bus="rp0"), nic(bus="rp1"), WIDE, WIDE], smp=2)
-    tour("bridge", ["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
-                    nic("e1000", bus="br0", addr="1"), "-device edu,bus=br0,addr=2", nvme("d0")],
-         cases=["iommu/up", "nvme1/data", "e1000/data", "life/leave-and-return"])
+    # QEMU 7.2 knows a device that is behind a bridge from the start by the bus number it had before
+    # the firmware gave it one: its DMA goes by another device's entry, whoever drives the unit.
+    # So these are looked at and not used.
+    for name, devices in (
+            ("root-ports", ["-device pcie-root-port,id=rp0,slot=1 -device pcie-root-port,id=rp1,slot=2",
+                            nvme("d0", bus="rp0"), nic(bus="rp1"), WIDE]),
+            ("bridge", ["-device pcie-root-port,id=rp0,slot=1 -device pcie-pci-bridge,id=br0,bus=rp0",
+                        nic("e1000", bus="br0", addr="1"), "-device edu,bus=br0,addr=2",
+                        nvme("d0")])):
+        for driver, more in (("omni", {"compare": f"amd/in-tree/{name}"}), ("ref", {})):
+            add(f"{'in-tree' if driver == 'ref' else 'topology'}/{name}", "topology", ["iommu/up"],
+                driver=driver, devices=devices, tags=set(), kernel="plain", **more)
 
     # VFIO, iommufd.
     every = program_cases("vfio-edu")
