@@ -24,12 +24,13 @@ setup:
 	@scripts/setup.sh
 
 demo: setup
-	@python3 scripts/demo.py $(if $(VERBOSE),--verbose)
+	@python3 scripts/demo.py $(if $(VERBOSE),--verbose) $(if $(ARCH),--arch $(ARCH)) \
+		$(if $(ACPI),--acpi) $(if $(VENDOR),--vendor $(VENDOR))
 
 check: setup
-	@python3 scripts/check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
+	@python3 scripts/check.py $(if $(ARCH),--arch $(ARCH)) $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
 		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
-		$(if $(JOBS),--jobs $(JOBS))
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(VENDOR),--vendor $(VENDOR))
 
 kunit: setup
 	@python3 scripts/kunit.py $(if $(SUITE),--suite '$(SUITE)') $(if $(KERNEL),--kernel $(KERNEL)) \
@@ -48,8 +49,10 @@ help:
 	@echo 'make ARCH=arm64      cross-build it for Debian'"'"'s arm64 kernel, downloaded when missing'
 	@echo 'make setup           install the Debian packages that demo and check need (asks for root once)'
 	@echo 'make demo            the story in one QEMU guest, a verdict a line'
+	@echo '  VENDOR=amd           on a machine with an AMD-Vi unit'
 	@echo 'make check           every test: end to end in QEMU guests, and the KUnit suites'
 	@echo '  ONLY=<regex>         only the boots whose name matches'
+	@echo '  VENDOR=amd           only the boots with an AMD-Vi unit'
 	@echo '  LIST=1               list boots and cases, run nothing'
 	@echo '  LONG=1               1000 rounds of insmod and rmmod instead of 200'
 	@echo '  JOBS=<n>             guests at once (one more than there are processors)'

@@ -12,27 +12,22 @@ can be booted with any of them in place of its own:
               parser alone
     listed()  all of them as a file that the firmware suite reads
     args()    what a case needs on the guest's kernel command line
-    initrd()  the uncompressed cpio archive that overrides a guest's DMAR; put
-              it in front of the guest's initramfs
 
 Run it to list the tables, or to write one:
 
     dmar_tables.py                          list all names
     dmar_tables.py NAME FILE                write the table
-    dmar_tables.py --initrd NAME FILE       write the overriding archive
+    dmar_tables.py --initrd NAME FILE       write the archive that overrides a guest's
+                                            table, to be put before its initramfs
 """
 
 import struct
 import sys
 
+import acpi_tables
+
 BASE = 0xFED90000       # QEMU's q35: registers of its one unit
 WIDTH = 39              # QEMU's default aw-bits
-
-# The kernel overrides a table only by one with the same ids and a higher
-# revision; one with other ids is installed beside it and never looked at.
-OEM_ID = b"BOCHS "
-OEM_TABLE_ID = b"BXPC    "
-OEM_REVISION = 0x1000   # QEMU's own is 1
 
 DRHD, RMRR, ATSR, RHSA, ANDD, SATC, SIDP = range(7)
 ENDPOINT, BRIDGE, IOAPIC, HPET, NAMESPACE = range(1, 6)
@@ -102,15 +97,8 @@ def unit(**more):
 def table(*structures, width=WIDTH, flags=0, length=None, checksum=None,
           signature=b"DMAR"):
     """A whole table. length and checksum: instead of the right ones."""
-    body = b"".join(structures)
-    if length is None:
-        length = 48 + len(body)
-    raw = bytearray(struct.pack("<4sIBB6s8sI4sI", signature, length, 1, 0,
-                                OEM_ID, OEM_TABLE_ID, OEM_REVISION,
-                                b"OMNI", 1) +
-                    bytes([(width - 1) & 0xFF, flags]) + bytes(10) + body)
-    raw[9] = -sum(raw) & 0xFF if checksum is None else checksum
-    return bytes(raw)
+    return acpi_tables.table(signature, bytes([(width - 1) & 0xFF, flags]) + bytes(10),
+                             b"".join(structures), length, checksum)
 
 
 # What a q35 machine without further devices has on bus 0, by QEMU's order.
@@ -468,67 +456,9 @@ def good():
 
 def listed():
     """All tables as the firmware suite reads them: length, good, name, table."""
-    rows = [(name, raw, 0) for name, raw, _ in cases() if name not in MACHINE] + [(n, raw, 1) for n, raw in good()]
-    return b"".join(struct.pack("<IBB", len(raw), fine, len(name)) + name.encode() + raw
-                    for name, raw, fine in rows)
+    return acpi_tables.listed([c for c in cases() if c[0] not in MACHINE], good())
 
-
-def find(name):
-    """The table of that name, from either list."""
-    for case in [*cases(), *good()]:
-        if case[0] == name:
-            return case[1]
-    raise KeyError(name)
-
-
-def initrd(raw):
-    """An uncompressed newc archive with the table where the kernel looks."""
-    def member(name, data, mode):
-        name = name.encode() + b"\0"
-        head = b"070701" + b"".join(b"%08X" % value for value in (
-            1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0))
-        out = head + name
-        out += bytes(-len(out) % 4) + data
-        return out + bytes(-len(out) % 4)
-
-    out = b"".join((
-        member("kernel", b"", 0o040755),
-        member("kernel/firmware", b"", 0o040755),
-        member("kernel/firmware/acpi", b"", 0o040755),
-        member("kernel/firmware/acpi/DMAR.aml", raw, 0o100644),
-        member("TRAILER!!!", b"", 0)))
-    return out + bytes(-len(out) % 512)
-
-
-def main(args):
-    if not args:
-        for name, raw, _ in cases():
-            where = "parser" if name in PARSER else "guest"
-            print(f"bad   {where:6}  {len(raw):6}  {name}")
-        for name, raw in good():
-            print(f"good  guest   {len(raw):6}  {name}")
-        return 0
-    wrap = args[0] == "--initrd"
-    if wrap:
-        args = args[1:]
-    if len(args) != 2 or args[0].startswith("-"):
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
-    try:
-        raw = find(args[0])
-    except KeyError:
-        print(f"dmar_tables.py: no table is named {args[0]}; "
-              "run it without arguments for a list", file=sys.stderr)
-        return 1
-    try:
-        with open(args[1], "wb") as file:
-            file.write(initrd(raw) if wrap else raw)
-    except OSError as error:
-        print(f"dmar_tables.py: cannot write the table: {error}",
-              file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(acpi_tables.main(sys.modules[__name__], sys.argv[1:]))

@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dmar_tables                                                      # noqa: E402
+import ivrs_tables                                                      # noqa: E402
 import harness                                                          # noqa: E402
 from harness import Boot, Cpio, HarnessError, Run                       # noqa: E402
 
@@ -88,8 +89,9 @@ class Guest:
                        "head", "printf", "test", "["):
             self._cpio.link(f"bin/{applet}", "busybox")
         self._cpio.file("init", INIT.encode())
-        self._cpio.file("args", f"dmar_tables=/dmar-tables {arguments}".encode())
+        self._cpio.file("args", f"dmar_tables=/dmar-tables ivrs_tables=/ivrs-tables {arguments}".encode())
         self._cpio.file("dmar-tables", dmar_tables.listed())
+        self._cpio.file("ivrs-tables", ivrs_tables.listed())
         self._cpio.file("omniommu_kunit.ko", module.read_bytes())
 
     def image(self, boot):
@@ -202,7 +204,7 @@ def tables_said(lines):
     """A case for each malformed firmware table: was it refused with the words it should be?"""
     said, name = {}, None
     for line in lines:
-        m = re.search(r"# firmware_l4_listed_tables: (?:table (dmar/\S+)|end of tables)$", line)
+        m = re.search(r"# firmware_l4_listed_tables: (?:table ((?:dmar|ivrs)/\S+)|end of tables)$", line)
         if m:
             name = m[1]
             said.setdefault(name, [])
@@ -210,7 +212,7 @@ def tables_said(lines):
             said[name].append(line)
     return [Case(f"tables/{name}", "PASS") if any(re.search(regex, t) for t in said[name]) else
             Case(f"tables/{name}", "FAIL", f"no line matches '{regex}': {said[name][:1]}")
-            for name, _, regex in dmar_tables.cases() if name in said]
+            for name, _, regex in dmar_tables.cases() + ivrs_tables.cases() if name in said]
 
 
 def parse(kernel, lines):

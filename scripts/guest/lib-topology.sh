@@ -15,6 +15,10 @@ report_topology()
 		data "reserved/$dev $(tr '\n' ';' < "$g/reserved_regions")"
 	done
 	for unit in /sys/class/iommu/*; do
+		if [ -d "$unit/amd-iommu" ]; then
+			for a in cap features; do data "unit/$(basename "$unit")/$a $(cat "$unit/amd-iommu/$a" 2>&1)"; done
+			data "unit/$(basename "$unit")/devices $(ls "$unit/devices" | sort | tr '\n' ' ')"
+		fi
 		[ -d "$unit/intel-iommu" ] || continue
 		for a in address cap ecap version domains_supported domains_used; do
 			data "unit/$(basename "$unit")/$a $(cat "$unit/intel-iommu/$a" 2>&1)"

@@ -3,7 +3,7 @@
 # machine as it was. NVME_WORKS: prove that with a disk, if there is one.
 . /guest/lib-dma.sh
 disk=$(find_pci $NVME)
-state() { ls /sys/class/iommu /sys/kernel/iommu_groups /sys/kernel/debug/omniommu 2>/dev/null; grep -iE 'dmar|omni' /proc/iomem; grep -ciE omniommu /proc/interrupts; }
+state() { ls /sys/class/iommu /sys/kernel/iommu_groups /sys/kernel/debug/omniommu 2>/dev/null; grep -iE 'dmar|ivhd|omni' /proc/iomem; grep -ciE omniommu /proc/interrupts; }
 if [ -n "$disk" ]; then
 	nvme_ready "$disk"
 	check refuse/disk-before "data read back differ" disk_round_trip "$DISK" 4

@@ -41,7 +41,12 @@
 #define SZ_2M		(2UL << 20)
 #define SZ_1G		(1UL << 30)
 #define RW		(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+/* Where the processor's messages are, or where the kernel maps their doorbell */
+#ifdef __aarch64__
+#define MSI_START	0x08000000UL
+#else
 #define MSI_START	0xfee00000UL
+#endif
 #define MSI_SIZE	0x00100000UL
 
 /* edu: BAR 0 registers and command bits; see QEMU's docs/specs/edu */
@@ -560,6 +565,18 @@ static void no_leak(struct edu *e, uint32_t secret, unsigned int len, const char
 }
 
 /*
+ * QEMU 7.2's AMD-Vi unit writes no event for an entry that is empty or lacks the permission; what
+ * it rejected it says on the host's side. Announce what has to be found there.
+ */
+static bool host_judges(enum dir dir, uint64_t iova)
+{
+	if (access("/sys/class/iommu/ivhd0", F_OK))
+		return false;
+	put_line("@@DATA blocked %s 0x%lx", dir == DEV_READ ? "read" : "write", iova);
+	return true;
+}
+
+/*
  * A page full of fill(seed)'s pattern is attacked by DMA at an IOVA that must
  * not lead there. The memory must be as it was, or stay secret, and the
  * kernel must have said who tried what where. Fault messages are rate
@@ -575,6 +592,10 @@ static void attack(struct edu *e, enum dir dir, uint64_t iova, const void *page,
 		if (dir == DEV_READ)
 			no_leak(e, seed, 512, what);
 		unchanged(page, PG, seed, what);
+		if (host_judges(dir, iova)) {
+			close(fd);
+			return;
+		}
 		if (fd < 0 || klog_fault(fd, e, dir, iova, round ? 3000 : 1500))
 			return;
 		if (!round)
@@ -623,10 +644,11 @@ static long ledger_get(const struct ledger *l, const char *name)
 	long sum = 0;
 
 	for (int i = 0; i < l->n; i++) {
-		const char *row = l->row[i].name, *dot = strchr(row, '.');
+		const char *row = l->row[i].name;
+		size_t whole = strlen(row), part = strlen(name);
 
 		if (!strcmp(row, name) ||
-		    (name[0] == '.' && !strncmp(row, "dmar", 4) && dot && !strcmp(dot, name))) {
+		    (name[0] == '.' && whole > part && !strcmp(row + whole - part, name))) {
 			sum += l->row[i].value;
 			found = true;
 		}
@@ -647,18 +669,33 @@ static long iotlb_commands(const struct ledger *a, const struct ledger *b)
 	       ledger_diff(a, b, ".cmd.iotlb_page");
 }
 
-/* VT-d capability bit of any unit, by the attribute both drivers have */
-static bool any_cap_bit(int bit)
+/* Capability bit of any unit, by the attribute both drivers have: %d is the unit's number */
+static bool any_cap_bit(const char *attribute, int bit)
 {
 	char path[96], text[64];
 	bool set = false;
 
 	for (int i = 0; i < 16; i++) {
-		snprintf(path, sizeof(path), "/sys/class/iommu/dmar%d/intel-iommu/cap", i);
+		snprintf(path, sizeof(path), attribute, i);
 		if (read_text(path, text, sizeof(text)))
 			set |= strtoull(text, NULL, 16) >> bit & 1;
 	}
 	return set;
+}
+
+#define VTD_CAP	"/sys/class/iommu/dmar%d/intel-iommu/cap"
+#define AMD_CAP	"/sys/class/iommu/ivhd%d/amd-iommu/cap"
+
+/* Does a unit cache entries that are not present: VT-d's CM, AMD-Vi's NpCache? */
+static bool caches_absent(void)
+{
+	return any_cap_bit(VTD_CAP, 7) || any_cap_bit(AMD_CAP, 26);
+}
+
+/* Has a unit a write buffer to be flushed: VT-d's RWBF? */
+static bool buffers_writes(void)
+{
+	return any_cap_bit(VTD_CAP, 4);
 }
 
 #endif

@@ -79,7 +79,7 @@ static void t_cycles(void)
 static void t_economy(void)
 {
 	static struct ledger a, b;
-	bool cm = any_cap_bit(7), rwbf = any_cap_bit(4);
+	bool cm = caches_absent(), rwbf = buffers_writes();
 	unsigned long avail = meminfo_kb("MemAvailable") >> 10;
 	size_t size = avail > 1200 ? SZ_1G : avail > 700 ? SZ_1G / 2 : SZ_1G / 4;
 	uint64_t iova = BASE + (wide ? 2 * SZ_1G : 0);
