@@ -24,7 +24,11 @@
 #include <asm/pci.h>
 #include <asm/cacheflush.h>
 #else
+#include <linux/iommu.h>
 #include <linux/libnvdimm.h>
+
+/* Exported by the kernel, declared in no header of 6.12 that a module sees. */
+void iommu_dma_get_resv_regions(struct device *dev, struct list_head *list);
 #endif
 
 /*
