@@ -24,7 +24,8 @@ setup:
 	@scripts/setup.sh
 
 demo: setup
-	@python3 scripts/demo.py $(if $(VERBOSE),--verbose)
+	@python3 scripts/demo.py $(if $(VERBOSE),--verbose) $(if $(ARCH),--arch $(ARCH)) \
+		$(if $(ACPI),--acpi)
 
 check: setup
 	@python3 scripts/check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \

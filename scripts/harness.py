@@ -114,14 +114,16 @@ def say(text):
 class Kernel:
     """What a guest can be booted with: the distribution's kernel, or a test kernel that has
     everything built in."""
-    flavour: str        # stock, plain, debug, kcsan
+    flavour: str        # stock, plain, debug, kcsan; arm64 is stock for that architecture
     version: str
     image: Path
     headers: Path       # what modules are built against
+    arch: str = "x86"
+    root: Path = Path("/")      # under which its modules, and a busybox for it, are installed
 
     @property
     def modular(self):
-        return self.flavour == "stock"
+        return self.flavour in ("stock", "arm64")
 
     @property
     def build(self):
@@ -135,6 +137,15 @@ class Kernel:
 
 
 def find_kernel(flavour="stock"):
+    if flavour == "arm64":
+        out = subprocess.run([ROOT / "scripts/arm64.sh"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True)
+        if out.returncode:
+            raise HarnessError("scripts/arm64.sh failed")
+        root = Path(out.stdout.strip())
+        version = f"{root.name}-arm64"
+        return Kernel(flavour, version, root / "boot" / f"vmlinuz-{version}",
+                      root / "usr/src" / f"linux-headers-{version}", "arm64", root)
     if flavour != "stock":
         # Builds it if need be; what it says meanwhile is for the user.
         out = subprocess.run([ROOT / "scripts/kernels.sh", flavour], stdin=subprocess.DEVNULL,
@@ -158,8 +169,8 @@ def find_kernel(flavour="stock"):
 def unpacked_image(kernel):
     """The kernel inside the distribution's bzImage, for QEMU to start by its PVH entry: the same
     code without two seconds of decompression under TCG. The bzImage where that cannot be had."""
-    if not kernel.modular:
-        return kernel.image         # small, and without that entry
+    if kernel.flavour != "stock":
+        return kernel.image         # small, and without that entry; or not compressed
     raw = kernel.image.read_bytes()
     path = BUILD / "guest" / f"vmlinux-{kernel.version}-{hashlib.sha256(raw).hexdigest()[:12]}"
     if path.exists():
@@ -251,19 +262,22 @@ def output_of(command):
     return run.stdout
 
 
-def build_guest_program(name):
-    """scripts/guest/<name>.c as a static program in build/guest/."""
+CC = {"x86": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
+
+
+def build_guest_program(name, arch="x86"):
+    """scripts/guest/<name>.c as a static program in build/guest/<arch>/."""
     src = GUEST / f"{name}.c"
-    dst = BUILD / "guest" / name
+    dst = BUILD / "guest" / arch / name
     newest = max(p.stat().st_mtime for p in [src, *GUEST.glob("*.h")])
     if not dst.exists() or dst.stat().st_mtime < newest:
         dst.parent.mkdir(parents=True, exist_ok=True)
-        output_of(["gcc", "-static", "-O2", "-Wall", "-o", str(dst), str(src), "-lpthread"])
+        output_of([CC[arch], "-static", "-O2", "-Wall", "-o", str(dst), str(src), "-lpthread"])
     return dst
 
 
-def build_guest_programs():
-    return [build_guest_program(src.stem) for src in sorted(GUEST.glob("*.c"))]
+def build_guest_programs(arch="x86"):
+    return [build_guest_program(src.stem, arch) for src in sorted(GUEST.glob("*.c"))]
 
 
 @functools.lru_cache(maxsize=None)
@@ -328,8 +342,8 @@ class Cpio:
 def _module_files(kernel, name):
     """Paths of a stock module and what it needs, in insertion order; empty if it is built in."""
     modprobe = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin") or "modprobe"
-    out = subprocess.run([modprobe, "-S", kernel.version, "--show-depends", name],
-                         capture_output=True, text=True)
+    out = subprocess.run([modprobe, "-d", kernel.root, "-S", kernel.version, "--show-depends",
+                          name], capture_output=True, text=True)
     if out.returncode:
         raise HarnessError(f"modprobe knows no module {name} for {kernel.version}: {out.stderr}")
     files = []
@@ -355,6 +369,9 @@ def build_base(kernel):
     kexec = shutil.which("kexec", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if not busybox or not kexec:
         raise HarnessError("busybox-static or kexec-tools is missing; run scripts/setup.sh")
+    applets = output_of([busybox, "--list"]).split()
+    if kernel.arch != "x86":
+        busybox = kernel.root / "bin/busybox"
     recipe = hashlib.sha256(Path(__file__).read_bytes())
     recipe.update(kernel.version.encode())
     for part in (busybox, kexec, kernel.image):
@@ -368,11 +385,11 @@ def build_base(kernel):
         cpio.dir(name)
     cpio.node("dev/console", 5, 1)
     cpio.file("bin/busybox", Path(busybox).read_bytes())
-    for applet in subprocess.run([busybox, "--list"], capture_output=True,
-                                 text=True).stdout.split():
+    for applet in applets:
         if applet != "busybox":
             cpio.link(f"bin/{applet}", "busybox")
-    _with_libraries(cpio, kexec)
+    if kernel.arch == "x86":
+        _with_libraries(cpio, kexec)
     shipped = set()
     for name in GUEST_MODULES if kernel.modular else []:
         order = []
@@ -410,7 +427,8 @@ class Guest:
         self.kernel = next(iter(self.kernels.values()))
         self.bases = {f: build_base(k) for f, k in self.kernels.items()}
         self.images = {f: unpacked_image(k) for f, k in self.kernels.items()}
-        self.programs = build_guest_programs() if need_programs else []
+        self.programs = {a: build_guest_programs(a) if need_programs else []
+                         for a in {k.arch for k in self.kernels.values()}}
         self.modules = {}
         if need_module:
             for f in flavours if modules_for is None else modules_for:
@@ -431,7 +449,7 @@ class Guest:
                 cpio.file("init", src.read_bytes())
             elif src.suffix == ".sh":
                 cpio.file(f"guest/{src.name}", src.read_bytes())
-        for prog in self.programs:
+        for prog in self.programs[self.kernels[boot.kernel].arch]:
             cpio.file(f"bin/{prog.name}", prog.read_bytes())
         if (boot.driver, boot.kernel) in self.modules:
             cpio.file("omniommu.ko", self.modules[boot.driver, boot.kernel].read_bytes())
@@ -458,8 +476,12 @@ class Guest:
 
 # ---------------------------------------------------------------- boots
 
-OFF = "intel_iommu=off intremap=off"
-REFERENCE = "intel_iommu=on intremap=off"
+OFF = {"x86": "intel_iommu=off intremap=off", "arm64": "initcall_blacklist=arm_smmu_driver_init"}
+REFERENCE = {"x86": "intel_iommu=on intremap=off", "arm64": ""}
+COMMON = {"x86": "console=ttyS0,115200 tsc=reliable no_timer_check",
+          # Drivers wait for the module: by default they give up after ten seconds.
+          "arm64": "console=ttyAMA0 deferred_probe_timeout=-1"}
+FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 
 
 @dataclasses.dataclass
@@ -469,7 +491,8 @@ class Boot:
     script: str
     expect: list                        # verdict names that must come
     driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
-    kernel: str = "stock"               # stock, plain, debug, kcsan
+    kernel: str = "stock"               # stock, plain, debug, kcsan, arm64
+    acpi: bool = False                  # arm64: ACPI by UEFI firmware instead of a devicetree
     iommu: str = ""                     # properties of -device intel-iommu; None leaves it out
     devices: list = dataclasses.field(default_factory=list)     # further QEMU arguments
     env: dict = dataclasses.field(default_factory=dict)         # variables of the guest script
@@ -492,10 +515,17 @@ class Boot:
     tags: set = dataclasses.field(default_factory=set)
 
     def kernel_arguments(self):
-        mode = self.mode if self.mode is not None else {"ref": REFERENCE}.get(self.driver, OFF)
-        return (f"console=ttyS0,115200 {mode} panic=-1 oops=panic nokaslr "
-                f"printk.devkmsg=on loglevel=4 tsc=reliable {guest_clock()} no_timer_check "
+        mode = self.mode
+        if mode is None:
+            mode = (REFERENCE if self.driver == "ref" else OFF)[self.arch]
+        own = COMMON[self.arch] + (f" {guest_clock()}" if self.arch == "x86" else "")
+        return (f"{own} {mode} panic=-1 oops=panic nokaslr "
+                f"printk.devkmsg=on loglevel=4 "
                 f"random.trust_cpu=on mitigations=off {self.cmdline}").strip()
+
+    @property
+    def arch(self):
+        return "arm64" if self.kernel == "arm64" else "x86"
 
 
 @dataclasses.dataclass
@@ -538,22 +568,32 @@ class Run:
     def arguments(self):
         boot = self.boot
         kernel = self.guest.image(boot)
-        args = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35" + boot.machine, "-cpu", CPU,
+        args = [*self.machine(),
                 "-smp", str(boot.smp), "-m", str(boot.mem), "-nodefaults", "-no-user-config",
                 "-display", "none", "-chardev", "stdio,id=con,signal=off", "-serial",
                 "chardev:con", "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off",
                 "-kernel", str(kernel), "-initrd", str(self.tmp / "initrd"),
                 "-append", boot.kernel_arguments()]
-        if boot.iommu is not None:
+        if boot.iommu is not None and boot.arch == "x86":
             args += ["-device", "intel-iommu" + ("," + boot.iommu if boot.iommu else "")]
         if not boot.reboots:
             args += ["-no-reboot"]
         if boot.trace:
-            args += ["-D", str(self.trace), "-trace", "vtd_inv_desc*"]
+            args += ["-D", str(self.trace), "-trace", TRACES[boot.arch]]
         for name in boot.disks:
             args += ["-blockdev", f"driver=raw,node-name={name},cache.no-flush=on,"
                                   f"file.driver=file,file.filename={self.disk(name)}"]
         return args + [a for d in boot.devices for a in d.split()]
+
+    def machine(self):
+        boot = self.boot
+        if boot.arch == "x86":
+            return ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35" + boot.machine,
+                    "-cpu", CPU]
+        return ["qemu-system-aarch64", "-accel", "tcg",
+                "-M", "virt,gic-version=3" + ("" if boot.iommu is None else ",iommu=smmuv3") +
+                boot.machine, "-cpu", "max,pauth-impdef=on",
+                *(["-bios", FIRMWARE] if boot.acpi else [])]
 
     def execute(self):
         """Run the boot to its end; the outcome is in the attributes."""
@@ -742,6 +782,8 @@ class Run:
     def tail(self, count=15):
         return [line for line in self.lines if line.strip()][-count:]
 
+
+TRACES = {"x86": "vtd_inv_desc*", "arm64": "smmuv3_cmdq_*"}
 
 # QEMU's trace event -> the ledger's name for the command. A context command for one device is
 # traced as cc_devices and then, for each device it concerned, as cc_device.

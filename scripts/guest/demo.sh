@@ -7,14 +7,16 @@ check demo/no-iommu-before "something drives an IOMMU already" [ -z "$(ls /sys/c
 check demo/load "insmod failed" iommu_up
 
 units=$(ls /sys/class/iommu | wc -l)
+# Where the firmware ties devices to units, groups come with drivers, and drivers wait for units.
+wait_for 10 eval '[ -n "$(ls /sys/kernel/iommu_groups)" ]'
 groups=$(ls /sys/kernel/iommu_groups | wc -l)
-for u in /sys/class/iommu/*; do
-	note "show: $(basename "$u"): registers at 0x$(cat "$u/intel-iommu/address"), $(cat "$u/intel-iommu/version"), cap $(cat "$u/intel-iommu/cap"), ecap $(cat "$u/intel-iommu/ecap")"
+for u in /sys/class/iommu/dmar*; do
+	[ ! -e "$u" ] || note "show: $(basename "$u"): registers at 0x$(cat "$u/intel-iommu/address"), $(cat "$u/intel-iommu/version"), cap $(cat "$u/intel-iommu/cap"), ecap $(cat "$u/intel-iommu/ecap")"
 done
 for g in $(ls /sys/kernel/iommu_groups | sort -n); do
 	note "show: group $g ($(cat "/sys/kernel/iommu_groups/$g/type")): $(ls "/sys/kernel/iommu_groups/$g/devices" | tr '\n' ' ')"
 done
-check demo/units-and-groups "$units units, $groups groups" [ "$units" -gt 0 -a "$groups" -gt 1 ]
+check demo/units-and-groups "$units units, $groups groups" [ "$units" -gt 0 -a "$groups" -gt 0 ]
 
 disk=$(find_pci $NVME)
 check demo/nvme-bound "no disk appeared" nvme_ready "$disk"
@@ -56,7 +58,7 @@ else
 	check demo/stop-refused "the refusal names no device" eval 'dmesg | tail -n 4 | grep "omniommu:" | grep -qE "[0-9a-f:]+\.[0-7]"'
 fi
 drivers_off
-check demo/stop "$( { iommu_stop; } 2>&1 )" [ ! -e /sys/class/iommu/dmar0 ]
+check demo/stop "$( { iommu_stop; } 2>&1 )" eval '! units_on'
 check demo/rmmod "$(rmmod omniommu 2>&1)" eval '! grep -q ^omniommu /proc/modules'
 check demo/load-again "insmod failed" iommu_up
 bind nvme "$disk"

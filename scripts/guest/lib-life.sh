@@ -18,7 +18,7 @@ leave_and_return()
 	local err
 	err=$(iommu_stop 2>&1) || { kmsg "stop: $err"; return 1; }
 	err=$(rmmod omniommu 2>&1) || { kmsg "rmmod: $err"; return 1; }
-	[ ! -e /sys/class/iommu/dmar0 ] || { kmsg "dmar0 is still in sysfs after rmmod"; return 1; }
+	! units_on || { kmsg "a unit is still in sysfs after rmmod"; return 1; }
 	[ -z "$(ls /sys/kernel/iommu_groups)" ] || { kmsg "groups are left after rmmod"; return 1; }
 	iommu_up
 }

@@ -130,12 +130,13 @@ iommu_up()
 {
 	case $DRIVER in
 	none) return 1 ;;
-	ref) [ -d /sys/class/iommu/dmar0 ] ;;
+	ref) units_on ;;
 	*) insmod /omniommu.ko $OMNI_ARGS "$@" 2>/tmp/insmod.err ||
 		{ kmsg "insmod: $(cat /tmp/insmod.err)"; return 1; } ;;
 	esac
 }
 
+units_on() { [ -n "$(ls /sys/class/iommu 2>/dev/null)" ]; }
 iommu_stop() { echo 1 > /sys/module/omniommu/parameters/stop; }
 ledger() { cat /sys/kernel/debug/omniommu/ledger; }
 ledger_value() { sed -n "s/^$1 //p" /sys/kernel/debug/omniommu/ledger; }
