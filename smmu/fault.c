@@ -5,6 +5,8 @@
  *
  * The unit interrupts when its queue is no longer empty; the reader goes on
  * until it is. Where the platform gives no interrupt, a timer does the same.
+ * One refused transfer may be hundreds of events: those of one stream and page
+ * that follow each other are counted, but reported once.
  */
 #include "smmu.h"
 
@@ -95,7 +97,14 @@ static void smmu_fault_resume(struct smmu_unit *unit, u32 sid, u64 q1)
 	smmu_submit_wait(unit, &cmd, 1);
 }
 
-static void smmu_event(struct smmu_unit *unit, const struct smmu_event *event)
+static bool smmu_fault_repeats(const struct smmu_fault *a, const struct smmu_fault *b)
+{
+	return a->unit && a->id == b->id && a->sid == b->sid && a->read == b->read &&
+	       a->iova >> OMNI_PAGE_LG2 == b->iova >> OMNI_PAGE_LG2;
+}
+
+static void smmu_event(struct smmu_unit *unit, const struct smmu_event *event,
+		       struct smmu_fault *last)
 {
 	u64 q0 = le64_to_cpu(event->q[0]), q1 = le64_to_cpu(event->q[1]);
 	struct smmu_fault f = {
@@ -109,7 +118,9 @@ static void smmu_event(struct smmu_unit *unit, const struct smmu_event *event)
 	f.addressed = f.id == SMMU_EVENT_FORBIDDEN || f.id == SMMU_EVENT_WALK ||
 		      (f.id >= SMMU_EVENT_TRANSLATION && f.id <= SMMU_EVENT_PERMISSION);
 	unit->core.counts.faults++;
-	omni_find_device(&unit->core, f.sid, smmu_fault_report, &f);
+	if (!smmu_fault_repeats(last, &f))
+		omni_find_device(&unit->core, f.sid, smmu_fault_report, &f);
+	*last = f;
 	if (f.addressed && q1 & SMMU_EVENT1_STALL)
 		smmu_fault_resume(unit, f.sid, q1);
 }
@@ -119,6 +130,7 @@ static void smmu_events_read(struct smmu_unit *unit)
 {
 	struct smmu_events *e = &unit->events;
 	u32 wrap = 2 * BIT(e->lg2) - 1;
+	struct smmu_fault last = { };
 	struct smmu_event event;
 	u32 prod, cons;
 
@@ -131,7 +143,7 @@ static void smmu_events_read(struct smmu_unit *unit)
 		e->cons = cons;
 		/* Read before the slot is given back, as any register write orders. */
 		writel(cons, unit->page1 + SMMU_EVENTQ_CONS);
-		smmu_event(unit, &event);
+		smmu_event(unit, &event, &last);
 		prod = readl(unit->page1 + SMMU_EVENTQ_PROD);
 	}
 	if ((prod ^ cons) & SMMU_QUEUE_OVERFLOW) {
