@@ -41,7 +41,12 @@
 #define SZ_2M		(2UL << 20)
 #define SZ_1G		(1UL << 30)
 #define RW		(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+/* Where the processor's messages are, or where the kernel maps their doorbell */
+#ifdef __aarch64__
+#define MSI_START	0x08000000UL
+#else
 #define MSI_START	0xfee00000UL
+#endif
 #define MSI_SIZE	0x00100000UL
 
 /* edu: BAR 0 registers and command bits; see QEMU's docs/specs/edu */
@@ -623,10 +628,11 @@ static long ledger_get(const struct ledger *l, const char *name)
 	long sum = 0;
 
 	for (int i = 0; i < l->n; i++) {
-		const char *row = l->row[i].name, *dot = strchr(row, '.');
+		const char *row = l->row[i].name;
+		size_t whole = strlen(row), part = strlen(name);
 
 		if (!strcmp(row, name) ||
-		    (name[0] == '.' && !strncmp(row, "dmar", 4) && dot && !strcmp(dot, name))) {
+		    (name[0] == '.' && whole > part && !strcmp(row + whole - part, name))) {
 			sum += l->row[i].value;
 			found = true;
 		}

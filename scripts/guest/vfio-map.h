@@ -92,6 +92,15 @@ static void t_read_only(void)
 }
 
 /* Not VFIO's promise: the in-tree VT-d driver of 6.12 makes these readable. */
+static bool writes_without_reads(void)
+{
+#ifdef __aarch64__
+	return false;		/* stage 1 has no bits for that */
+#else
+	return true;
+#endif
+}
+
 static void t_write_only(void)
 {
 	static const char what[] = "a page mapped for writing only";
@@ -102,12 +111,12 @@ static void t_write_only(void)
 	load(e, 35);
 	map(e->space, p, iova, PG, VFIO_DMA_MAP_FLAG_WRITE);
 	fill(p, PG, 36);
-	if (omniommu_loaded()) {
+	if (omniommu_loaded() && writes_without_reads()) {
 		attack(e, DEV_READ, iova, p, 36, what);
 	} else {
 		dma(e, DEV_READ, iova, 0, 512);
 		if (differs(save(e, 512), 512, 36) < 0)
-			skip("this IOMMU driver makes write-only mappings readable");
+			skip("write-only mappings are readable here");
 	}
 	load(e, 35);
 	write_ok(e, iova, p, 35, 0, 512);
