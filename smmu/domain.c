@@ -63,7 +63,7 @@ struct omni_domain *smmu_domain_alloc(struct omni_device *od)
 
 	core->flush_added = OMNI_ADDED_FREE;
 	core->iommu.ops = domain->stage2 ? &smmu_s2_ops : &smmu_s1_ops;
-	core->iommu.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G;
+	core->iommu.pgsize_bitmap = SZ_4K | SZ_64K | SZ_2M | SZ_32M | SZ_1G;
 	core->iommu.geometry = (struct iommu_domain_geometry) {
 		.aperture_start = 0,
 		.aperture_end = core->pt.last,

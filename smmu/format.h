@@ -4,13 +4,14 @@
  * granules.
  *
  * Levels: the manual's level 3 is level 0 here, its level 0 is level 3. A
- * descriptor's bit 1 is set for a table, and also for a page on level 0.
+ * descriptor's bit 1 is set for a table, and also for a page on level 0. The
+ * contiguous bit makes 16 entries, each with its own address, one leaf for
+ * TLBs: 64K, 32M.
  */
 #ifndef OMNI_SMMU_FORMAT_H
 #define OMNI_SMMU_FORMAT_H
 
-#include <linux/iommu.h>
-
+#include "../include/omniommu.h"
 #include "regs.h"
 
 /* Indices into the MAIR of every context descriptor. */
@@ -18,12 +19,19 @@
 #define SMMU_ATTR_CACHED	1
 #define SMMU_ATTR_DEVICE	2
 
-static __always_inline u64 smmu_leaf(u64 pa, unsigned int level, u64 bits)
+static __always_inline u64 smmu_leaf(u64 pa, unsigned int lg2, u64 bits)
 {
-	return pa | bits | SMMU_PTE_VALID | (level ? 0 : SMMU_PTE_TABLE);
+	return pa | bits | SMMU_PTE_VALID |
+	       (lg2 < OMNI_PAGE_LG2 + 9 ? SMMU_PTE_TABLE : 0) |
+	       ((lg2 - OMNI_PAGE_LG2) % 9 ? SMMU_PTE_CONT : 0);
 }
 
-static __always_inline u64 smmu_table(u64 pa)
+static __always_inline unsigned int smmu_set(u64 entry, unsigned int level)
+{
+	return entry & SMMU_PTE_CONT ? SMMU_CONT_LG2 : 0;
+}
+
+static __always_inline u64 smmu_table(u64 pa, unsigned int level)
 {
 	return pa | SMMU_PTE_VALID | SMMU_PTE_TABLE;
 }
@@ -80,6 +88,9 @@ static __always_inline u64 smmu_s2_bits(int prot)
 
 /* The two stages differ in nothing else that the engine asks for. */
 #define smmu_s1_PENDING		SMMU_PTE_IGN
+#define smmu_s1_SETS		SET_OWN
+#define smmu_s1_GROWS		0
+#define smmu_s1_set		smmu_set
 #define smmu_s1_leaf		smmu_leaf
 #define smmu_s1_table		smmu_table
 #define smmu_s1_present		smmu_present
@@ -87,6 +98,9 @@ static __always_inline u64 smmu_s2_bits(int prot)
 #define smmu_s1_pa		smmu_pa
 
 #define smmu_s2_PENDING		SMMU_PTE_IGN
+#define smmu_s2_SETS		SET_OWN
+#define smmu_s2_GROWS		0
+#define smmu_s2_set		smmu_set
 #define smmu_s2_leaf		smmu_leaf
 #define smmu_s2_table		smmu_table
 #define smmu_s2_present		smmu_present

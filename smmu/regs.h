@@ -28,6 +28,8 @@
 #define SMMU_PTE_AF		BIT_ULL(10)
 #define SMMU_PTE_S1_NG		BIT_ULL(11)
 #define SMMU_PTE_ADDR		GENMASK_ULL(47, 12)
+#define SMMU_PTE_CONT		BIT_ULL(52)
+#define  SMMU_CONT_LG2		4	/* entries that are one leaf, with 4K granules */
 #define SMMU_PTE_XN		BIT_ULL(54)
 #define SMMU_PTE_IGN		BIT_ULL(55)	/* of 58:55, ignored */
 
