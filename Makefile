@@ -28,7 +28,7 @@ demo: setup
 		$(if $(ACPI),--acpi)
 
 check: setup
-	@python3 scripts/check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
+	@python3 scripts/check.py $(if $(ARCH),--arch $(ARCH)) $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
 		$(if $(LONG),--long) $(if $(REFERENCE),--reference) $(if $(VERBOSE),--verbose) \
 		$(if $(JOBS),--jobs $(JOBS))
 

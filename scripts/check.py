@@ -572,6 +572,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--only", default="", metavar="REGEX",
                    help="run only the boots whose name matches (make check ONLY=...)")
+    p.add_argument("--arch", choices=["x86", "arm64"], help="one architecture's boots alone")
     p.add_argument("--list", action="store_true", help="list boots and their cases, run nothing")
     # Guests wait for their devices' timers now and then.
     p.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1,
@@ -582,8 +583,11 @@ def main():
                         "a wrong check from a wrong driver")
     p.add_argument("--verbose", action="store_true", help="stream the consoles")
     args = p.parse_args()
+    import arm_boots        # which takes from here what machines share
 
-    chosen = boots(args)
+    chosen = boots(args) if args.arch != "arm64" else []
+    if args.arch != "x86":
+        chosen += arm_boots.boots(args)
     if args.reference:
         ours = {"life/leave-and-return"}
         chosen = [replace(b, driver="ref", compare=None,
@@ -594,7 +598,8 @@ def main():
     for b in list(wanted):
         if b.compare and known[b.compare] not in wanted:
             wanted.append(known[b.compare])
-    suites = [s for s in map(Suites, SUITES) if not args.reference and re.search(args.only, s.name)]
+    suites = [s for s in map(Suites, SUITES)
+              if not args.reference and args.arch != "arm64" and re.search(args.only, s.name)]
 
     if args.list:
         for b in wanted:
@@ -611,7 +616,7 @@ def main():
               file=sys.stderr)
         return 2
 
-    flavours = [f for f in ("stock", "plain", "debug", "kcsan")
+    flavours = [f for f in ("stock", "plain", "debug", "kcsan", "arm64")
                 if any(j.kernel == f for j in wanted + suites)]
     guest = Guest(need_module=not args.reference, flavours=flavours,
                   modules_for={b.kernel for b in wanted},
