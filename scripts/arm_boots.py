@@ -52,8 +52,7 @@ def boots(args):
          cases=["iommu/up", "nvme1/data", "e1000/data", "life/leave-and-return"])
 
     # VFIO.
-    every = [f"vfio/{c}" for c in program_cases("vfio-edu")]
-    every = [c for c in every if c not in NOT_HERE]
+    every = [c for c in program_cases("vfio-edu") if c not in NOT_HERE]
     add("vfio/default", "vfio", ["iommu/up"] + every, devices=[WIDE, WIDE], mem=4096,
         cmdline=HUGE, total=900, env={"VFIO": words(every)}, smp=2)
 

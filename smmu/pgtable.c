@@ -24,13 +24,13 @@
  */
 static int smmu_s1_sync_map(struct iommu_domain *iommu, unsigned long iova, size_t size)
 {
-	wmb();
+	wmb();	/* see above */
 	return smmu_s1_iotlb_sync_map(iommu, iova, size);
 }
 
 static int smmu_s2_sync_map(struct iommu_domain *iommu, unsigned long iova, size_t size)
 {
-	wmb();
+	wmb();	/* see above */
 	return smmu_s2_iotlb_sync_map(iommu, iova, size);
 }
 

@@ -208,9 +208,15 @@ void smmu_submit(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned i
 	unsigned long flags;
 	unsigned int i;
 
+	*ticket = (struct smmu_ticket) { };
 	raw_spin_lock_irqsave(&q->lock, flags);
-	ticket->err = q->dead || !q->on ? -EIO : smmu_queue_room(unit, nr + 1);
-	if (ticket->err)
+	ticket->errors = q->errors;
+	if (q->dead)
+		ticket->err = -EIO;
+	/* Off, over a suspend: it forgets everything before it goes on again. */
+	else if (q->on)
+		ticket->err = smmu_queue_room(unit, nr + 1);
+	if (ticket->err || !q->on)
 		goto out;
 	for (i = 0; i < nr; i++)
 		smmu_put(unit, cmds[i]);

@@ -48,7 +48,7 @@ struct smmu_queue {
 
 /**
  * struct smmu_ticket - a submission to wait for
- * @pos: position behind its CMD_SYNC
+ * @pos: position behind its CMD_SYNC, 0 if it had not to be queued
  * @errors: smmu_queue.errors when it was submitted
  * @err: it was over at once, with this error
  */

@@ -189,6 +189,7 @@ static int smmu_reserve_l2(struct smmu_unit *unit, u32 sid)
 
 static int smmu_reserve(struct smmu_unit *unit, u32 sid, bool ats, unsigned int config)
 {
+	u64 constant = smmu_ste_constant(unit, ats), was;
 	struct smmu_ste *ste;
 	int ret;
 
@@ -202,13 +203,16 @@ static int smmu_reserve(struct smmu_unit *unit, u32 sid, bool ats, unsigned int 
 	if (ret)
 		return ret;
 	ste = smmu_ste(unit, sid);
-	if (le64_to_cpu(ste->q[0]) & SMMU_STE0_V)
+	was = le64_to_cpu(ste->q[0]);
+	if (smmu_config_of(was) != SMMU_CONFIG_S1 && smmu_config_of(was) != SMMU_CONFIG_S2 &&
+	    le64_to_cpu(ste->q[1]) != constant) {
+		smmu_store(unit, &ste->q[1], constant);
+		ret = smmu_sync_entry(unit, sid, true);
+		if (ret)
+			return ret;
+	}
+	if (was & SMMU_STE0_V)
 		return 0;
-
-	smmu_store(unit, &ste->q[1], smmu_ste_constant(unit, ats));
-	ret = smmu_sync_entry(unit, sid, true);
-	if (ret)
-		return ret;
 	smmu_store(unit, &ste->q[0], smmu_config(config));
 	return smmu_sync_entry(unit, sid, true);
 }

@@ -73,7 +73,7 @@ static int smmu_unit_claim(struct smmu_unit *unit)
 {
 	struct resource *res = platform_get_resource(unit->pdev, IORESOURCE_MEM, 0);
 	struct device *dev = &unit->pdev->dev;
-	resource_size_t page1;
+	struct resource page;
 
 	if (!res || resource_size(res) < SMMU_PAGE0_SIZE) {
 		dev_err(dev, "omniommu: the firmware tells no registers\n");
@@ -82,15 +82,15 @@ static int smmu_unit_claim(struct smmu_unit *unit)
 	unit->base = res->start;
 	snprintf(unit->core.name, sizeof(unit->core.name), "smmu3.%pa", &unit->base);
 	/* Between the two pages a performance monitor may be somebody else's. */
-	page1 = res->start + (resource_size(res) > SMMU_PAGE1 ? SMMU_PAGE1 : 0);
-	unit->regs = devm_ioremap_resource(dev, &DEFINE_RES_MEM_NAMED(res->start, SMMU_PAGE0_SIZE,
-								      unit->core.name));
+	page = DEFINE_RES_MEM_NAMED(res->start, SMMU_PAGE0_SIZE, unit->core.name);
+	unit->regs = devm_ioremap_resource(dev, &page);
 	if (IS_ERR(unit->regs))
 		return PTR_ERR(unit->regs);
 	unit->page1 = unit->regs;
-	if (page1 != res->start)
-		unit->page1 = devm_ioremap_resource(dev, &DEFINE_RES_MEM_NAMED(page1, SMMU_PAGE0_SIZE,
-									       unit->core.name));
+	if (resource_size(res) <= SMMU_PAGE1)
+		return 0;
+	page = DEFINE_RES_MEM_NAMED(res->start + SMMU_PAGE1, SMMU_PAGE0_SIZE, unit->core.name);
+	unit->page1 = devm_ioremap_resource(dev, &page);
 	return PTR_ERR_OR_ZERO(unit->page1);
 }
 
