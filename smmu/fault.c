@@ -40,52 +40,6 @@ static const char * const smmu_reasons[] = {
 	[SMMU_EVENT_CFG_CONFLICT] = "cached configuration contradicts itself",
 };
 
-/**
- * struct smmu_fault - one event, decoded
- * @unit: who recorded it
- * @id: its kind
- * @sid: who made the access
- * @iova: address of the access, where @addressed
- * @addressed: the event tells address and direction
- * @read: it was a read
- */
-struct smmu_fault {
-	struct smmu_unit *unit;
-	u8 id;
-	u32 sid;
-	u64 iova;
-	bool addressed;
-	bool read;
-};
-
-static void smmu_fault_report(struct omni_device *od, void *arg)
-{
-	const struct smmu_fault *f = arg;
-	const char *why = NULL, *what = "access";
-	char who[32], where[32] = "";
-
-	if (f->id < ARRAY_SIZE(smmu_reasons))
-		why = smmu_reasons[f->id];
-	if (od)
-		strscpy(who, dev_name(od->dev));
-	else
-		snprintf(who, sizeof(who), "stream %#x", f->sid);
-	if (f->addressed) {
-		what = f->read ? "read" : "write";
-		snprintf(where, sizeof(where), " %s %#llx", f->read ? "from" : "to", f->iova);
-	}
-	pr_err_ratelimited("%s: DMA %s by %s%s refused: %s (event 0x%02x)\n",
-			   f->unit->core.name, what, who, where, why ?: "reason not known",
-			   f->id);
-	if (!od || !f->addressed)
-		return;
-	spin_lock_irq(&od->lock);
-	if (od->domain)
-		report_iommu_fault(&od->domain->iommu, od->dev, f->iova,
-				   f->read ? IOMMU_FAULT_READ : IOMMU_FAULT_WRITE);
-	spin_unlock_irq(&od->lock);
-}
-
 /* Only units that stall without being asked to have such: nobody resolves them. */
 static void smmu_fault_resume(struct smmu_unit *unit, u32 sid, u64 q1)
 {
@@ -97,32 +51,35 @@ static void smmu_fault_resume(struct smmu_unit *unit, u32 sid, u64 q1)
 	smmu_submit_wait(unit, &cmd, 1);
 }
 
-static bool smmu_fault_repeats(const struct smmu_fault *a, const struct smmu_fault *b)
+static bool smmu_fault_repeats(const struct omni_fault *a, const struct omni_fault *b)
 {
-	return a->unit && a->id == b->id && a->sid == b->sid && a->read == b->read &&
+	return a->reason == b->reason && a->rid == b->rid && a->read == b->read &&
 	       a->iova >> OMNI_PAGE_LG2 == b->iova >> OMNI_PAGE_LG2;
 }
 
 static void smmu_event(struct smmu_unit *unit, const struct smmu_event *event,
-		       struct smmu_fault *last)
+		       struct omni_fault *last)
 {
 	u64 q0 = le64_to_cpu(event->q[0]), q1 = le64_to_cpu(event->q[1]);
-	struct smmu_fault f = {
-		.unit = unit,
-		.id = FIELD_GET(SMMU_EVENT0_ID, q0),
-		.sid = FIELD_GET(SMMU_EVENT0_SID, q0),
+	u8 id = FIELD_GET(SMMU_EVENT0_ID, q0);
+	struct omni_fault f = {
+		.reason = id,
+		.rid = FIELD_GET(SMMU_EVENT0_SID, q0),
+		.nowhere = id != SMMU_EVENT_FORBIDDEN && id != SMMU_EVENT_WALK &&
+			   (id < SMMU_EVENT_TRANSLATION || id > SMMU_EVENT_PERMISSION),
 		.iova = le64_to_cpu(event->q[2]),
 		.read = q1 & SMMU_EVENT1_READ,
 	};
 
-	f.addressed = f.id == SMMU_EVENT_FORBIDDEN || f.id == SMMU_EVENT_WALK ||
-		      (f.id >= SMMU_EVENT_TRANSLATION && f.id <= SMMU_EVENT_PERMISSION);
-	unit->core.counts.faults++;
-	if (!smmu_fault_repeats(last, &f))
-		omni_find_device(&unit->core, f.sid, smmu_fault_report, &f);
+	if (id < ARRAY_SIZE(smmu_reasons))
+		f.why = smmu_reasons[id];
+	if (smmu_fault_repeats(last, &f))
+		unit->core.counts.faults++;
+	else
+		omni_fault_report(&unit->core, &f);
 	*last = f;
-	if (f.addressed && q1 & SMMU_EVENT1_STALL)
-		smmu_fault_resume(unit, f.sid, q1);
+	if (!f.nowhere && q1 & SMMU_EVENT1_STALL)
+		smmu_fault_resume(unit, f.rid, q1);
 }
 
 /* Report every event there is. */
@@ -130,7 +87,7 @@ static void smmu_events_read(struct smmu_unit *unit)
 {
 	struct smmu_events *e = &unit->events;
 	u32 wrap = 2 * BIT(e->lg2) - 1;
-	struct smmu_fault last = { };
+	struct omni_fault last = { };
 	struct smmu_event event;
 	u32 prod, cons;
 

@@ -14,8 +14,6 @@
 
 #include <linux/module.h>
 
-/* Units that are submitted to before any of them is waited for (F4). */
-#define SMMU_FANOUT	8
 /* Pages that are invalidated one by one where ranges can't be. */
 #define SMMU_PAGES_MAX	16
 /* Blocks that one range command can count, as a power of two. */
@@ -107,13 +105,13 @@ static struct smmu_cmd smmu_lower_device_tlb(u32 sid, const struct omni_inv *inv
 static void smmu_invalidate_submit(const struct omni_reach *reach,
 				   const struct omni_reach_unit *ru,
 				   const struct omni_inv *inv,
-				   struct smmu_ticket *ticket)
+				   struct omni_ticket *ticket)
 {
 	struct smmu_unit *unit = to_smmu_unit(ru->unit);
-	struct smmu_cmd cmds[SMMU_SUBMIT_MAX];
+	struct smmu_cmd cmds[OMNI_SUBMIT_MAX];
 	unsigned int i, j, n, errors;
 
-	BUILD_BUG_ON(SMMU_PAGES_MAX > SMMU_SUBMIT_MAX);
+	BUILD_BUG_ON(SMMU_PAGES_MAX > OMNI_SUBMIT_MAX);
 
 	n = smmu_lower(unit, ru->tag, inv, cmds);
 	smmu_submit(unit, cmds, n, ticket);
@@ -125,7 +123,7 @@ static void smmu_invalidate_submit(const struct omni_reach *reach,
 		if (od->unit != ru->unit || !READ_ONCE(od->ats) || omni_device_gone(od))
 			continue;
 		for (j = 0; j < od->nr_rids; j++) {
-			if (n == SMMU_SUBMIT_MAX) {
+			if (n == OMNI_SUBMIT_MAX) {
 				/* The last CMD_SYNC covers all that went before. */
 				smmu_submit(unit, cmds, n, ticket);
 				n = 0;
@@ -138,44 +136,12 @@ static void smmu_invalidate_submit(const struct omni_reach *reach,
 	ticket->errors = errors;
 }
 
-static int smmu_invalidate_some(const struct omni_reach *reach, unsigned int first,
-				unsigned int nr, const struct omni_inv *inv)
+static int smmu_invalidate_wait(struct omni_unit *unit, const struct omni_ticket *ticket)
 {
-	struct smmu_ticket tickets[SMMU_FANOUT];
-	unsigned int i, tries;
-	int ret, err = 0;
-
-	for (i = 0; i < nr; i++)
-		smmu_invalidate_submit(reach, &reach->units[first + i], inv, &tickets[i]);
-	for (i = 0; i < nr; i++) {
-		struct smmu_unit *unit = to_smmu_unit(reach->units[first + i].unit);
-
-		ret = smmu_wait(unit, &tickets[i]);
-		for (tries = 0; ret == -EAGAIN && tries < SMMU_RETRIES; tries++) {
-			smmu_invalidate_submit(reach, &reach->units[first + i], inv,
-					       &tickets[i]);
-			ret = smmu_wait(unit, &tickets[i]);
-		}
-		if (ret == -EAGAIN)
-			ret = smmu_give_up(unit);
-		err = err ?: ret;
-	}
-	return err;
+	return smmu_wait(to_smmu_unit(unit), ticket);
 }
 
 int smmu_invalidate(struct omni_domain *domain, const struct omni_inv *inv)
 {
-	const struct omni_reach *reach;
-	unsigned int i;
-	int ret, err = 0;
-
-	rcu_read_lock();
-	reach = rcu_dereference(domain->reach);
-	for (i = 0; i < reach->nr_units; i += SMMU_FANOUT) {
-		ret = smmu_invalidate_some(reach, i, min(reach->nr_units - i, SMMU_FANOUT),
-					   inv);
-		err = err ?: ret;
-	}
-	rcu_read_unlock();
-	return err;
+	return omni_fanout(domain, inv, smmu_invalidate_submit, smmu_invalidate_wait);
 }

@@ -17,8 +17,6 @@
  */
 #include "smmu.h"
 
-#include <linux/timekeeping.h>
-
 static u64 smmu_slots(const struct smmu_queue *q)
 {
 	return BIT_ULL(q->lg2);
@@ -73,16 +71,6 @@ static void smmu_count(struct smmu_unit *unit, const struct smmu_cmd *cmd)
 	}
 }
 
-/* Is the time over that began at *@start? Starts the clock on the first call. */
-static bool smmu_expired(u64 *start)
-{
-	u64 now = ktime_get_mono_fast_ns();
-
-	if (!*start)
-		*start = now;
-	return now - *start > SMMU_DEADLINE_MS * NSEC_PER_MSEC;
-}
-
 /*
  * The position the unit has consumed up to. What the register says is less
  * than a lap ahead of a head that did not move while it was read, since no
@@ -114,10 +102,7 @@ static void smmu_queue_die(struct smmu_unit *unit, const char *what)
 	if (unit->queue.dead)
 		return;
 	unit->queue.dead = true;
-	unit->core.broken = true;
-	unit->core.counts.timeouts++;
-	pr_err("%s: %s was not completed within %u ms: the unit counts as broken, memory it may still use is leaked on purpose; stop the devices behind it and reboot\n",
-	       unit->core.name, what, SMMU_DEADLINE_MS);
+	omni_unit_break(&unit->core, what);
 }
 
 /* 7.1: what the unit reports of its queue. Lock held. */
@@ -185,7 +170,7 @@ static int smmu_queue_room(struct smmu_unit *unit, unsigned int nr)
 			return -ETIMEDOUT;
 		}
 		smmu_queue_recover(unit);
-		expired = smmu_expired(&start);
+		expired = omni_expired(&start);
 		cpu_relax();
 	}
 	return 0;
@@ -202,15 +187,14 @@ static void smmu_put(struct smmu_unit *unit, struct smmu_cmd cmd)
 }
 
 void smmu_submit(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned int nr,
-		 struct smmu_ticket *ticket)
+		 struct omni_ticket *ticket)
 {
 	struct smmu_queue *q = &unit->queue;
 	unsigned long flags;
 	unsigned int i;
 
-	*ticket = (struct smmu_ticket) { };
+	*ticket = (struct omni_ticket) { .done = true };
 	raw_spin_lock_irqsave(&q->lock, flags);
-	ticket->errors = q->errors;
 	if (q->dead)
 		ticket->err = -EIO;
 	/* Off, over a suspend: it forgets everything before it goes on again. */
@@ -223,6 +207,7 @@ void smmu_submit(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned i
 	smmu_put(unit, smmu_cmd_sync());
 	ticket->pos = q->tail;
 	ticket->errors = q->errors;
+	ticket->done = false;
 
 	/* Orders the commands before the index, as any register write does. */
 	smmu_write32(unit, SMMU_CMDQ_PROD, smmu_index(q, q->tail));
@@ -236,7 +221,7 @@ static bool smmu_completed(struct smmu_unit *unit, u64 pos)
 }
 
 /* The slow side of a wait: look for errors and at the clock. */
-static int smmu_wait_check(struct smmu_unit *unit, const struct smmu_ticket *ticket,
+static int smmu_wait_check(struct smmu_unit *unit, const struct omni_ticket *ticket,
 			   u64 *start)
 {
 	struct smmu_queue *q = &unit->queue;
@@ -249,7 +234,7 @@ static int smmu_wait_check(struct smmu_unit *unit, const struct smmu_ticket *tic
 		ret = -EAGAIN;
 	} else if (q->dead) {
 		ret = -EIO;
-	} else if (smmu_expired(start) && !smmu_completed(unit, ticket->pos)) {
+	} else if (omni_expired(start) && !smmu_completed(unit, ticket->pos)) {
 		/* Looked at after the clock: a stalled processor is no deadline missed. */
 		smmu_queue_die(unit, "an invalidation");
 		ret = -ETIMEDOUT;
@@ -258,13 +243,13 @@ static int smmu_wait_check(struct smmu_unit *unit, const struct smmu_ticket *tic
 	return ret;
 }
 
-int smmu_wait(struct smmu_unit *unit, const struct smmu_ticket *ticket)
+int smmu_wait(struct smmu_unit *unit, const struct omni_ticket *ticket)
 {
 	unsigned int spins = 0;
 	u64 start = 0;
 	int ret;
 
-	if (ticket->err)
+	if (ticket->done)
 		return ticket->err;
 
 	while (!smmu_completed(unit, ticket->pos)) {
@@ -280,25 +265,18 @@ int smmu_wait(struct smmu_unit *unit, const struct smmu_ticket *ticket)
 	return READ_ONCE(unit->queue.errors) == ticket->errors ? 0 : -EAGAIN;
 }
 
-int smmu_give_up(const struct smmu_unit *unit)
-{
-	pr_err_ratelimited("%s: an invalidation failed %d times and was given up\n",
-			   unit->core.name, SMMU_RETRIES + 1);
-	return -EIO;
-}
-
 int smmu_submit_wait(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned int nr)
 {
-	struct smmu_ticket ticket;
+	struct omni_ticket ticket;
 	int i, ret;
 
-	for (i = 0; i <= SMMU_RETRIES; i++) {
+	for (i = 0; i <= OMNI_RETRIES; i++) {
 		smmu_submit(unit, cmds, nr, &ticket);
 		ret = smmu_wait(unit, &ticket);
 		if (ret != -EAGAIN)
 			return ret;
 	}
-	return smmu_give_up(unit);
+	return omni_give_up(&unit->core);
 }
 
 int smmu_queue_create(struct smmu_unit *unit)

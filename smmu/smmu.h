@@ -4,25 +4,23 @@
 #define OMNI_SMMU_H
 
 #include "../include/omniommu.h"
+#include "../include/queue.h"
 #include "regs.h"
 
 #include <linux/io.h>
 #include <linux/platform_device.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 
 #define SMMU_QUEUE_LG2_MAX	10
-/* Commands one submission may hold, so that it always fits the queue. */
-#define SMMU_SUBMIT_MAX		32
 #define SMMU_EVENTS_LG2_MAX	7
-#define SMMU_DEADLINE_MS	1000
-#define SMMU_DEADLINE_US	(SMMU_DEADLINE_MS * USEC_PER_MSEC)
-/* How often a submission that an error may have dropped is made again. */
-#define SMMU_RETRIES		3
 
 /* Stream IDs a table of the second level serves: one PCI bus. */
 #define SMMU_SPLIT		8
 #define SMMU_L2_ENTRIES		BIT(SMMU_SPLIT)
+
+#define SMMU_CDS_A_PAGE		(PAGE_SIZE / sizeof(struct smmu_cd))
+/* Tag 0 is the VMID of entries that have no stage 2. */
+#define SMMU_TAG_FIRST		1
 
 /**
  * struct smmu_queue - command queue
@@ -44,18 +42,6 @@ struct smmu_queue {
 	unsigned int errors;
 	bool on;
 	bool dead;
-};
-
-/**
- * struct smmu_ticket - a submission to wait for
- * @pos: position behind its CMD_SYNC, 0 if it had not to be queued
- * @errors: smmu_queue.errors when it was submitted
- * @err: it was over at once, with this error
- */
-struct smmu_ticket {
-	u64 pos;
-	unsigned int errors;
-	int err;
 };
 
 /**
@@ -99,7 +85,7 @@ struct smmu_events {
  * @l1: first level of the stream table, NULL if it is linear
  * @l2: tables of the second level; a linear table is l2[0]
  * @nr_l2: how many there may be
- * @tags: CD of each ASID in use; of VMIDs in use, a mere mark
+ * @cds: context descriptors by ASID, a page of them at a time
  * @queue: commands
  * @events: events and interrupts
  */
@@ -121,7 +107,7 @@ struct smmu_unit {
 	__le64 *l1;
 	struct smmu_ste **l2;
 	unsigned int nr_l2;
-	struct xarray tags;
+	struct smmu_cd **cds;
 	struct smmu_queue queue;
 	struct smmu_events events;
 };
@@ -290,13 +276,13 @@ void smmu_queue_stop(struct smmu_unit *unit);
  * smmu_submit() - queue commands and a CMD_SYNC behind them
  * @unit: the unit
  * @cmds: the commands
- * @nr: how many, at most SMMU_SUBMIT_MAX
+ * @nr: how many, at most OMNI_SUBMIT_MAX
  * @ticket: receives what smmu_wait() needs
  *
  * Context: any.
  */
 void smmu_submit(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned int nr,
-		 struct smmu_ticket *ticket);
+		 struct omni_ticket *ticket);
 
 /**
  * smmu_wait() - wait for a submission
@@ -307,27 +293,18 @@ void smmu_submit(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned i
  * -ETIMEDOUT or -EIO if the unit is broken.
  * Context: any. 4.6.
  */
-int smmu_wait(struct smmu_unit *unit, const struct smmu_ticket *ticket);
+int smmu_wait(struct smmu_unit *unit, const struct omni_ticket *ticket);
 
 /**
  * smmu_submit_wait() - submit, wait, and submit again after errors
  * @unit: the unit
  * @cmds: the commands
- * @nr: how many, at most SMMU_SUBMIT_MAX
+ * @nr: how many, at most OMNI_SUBMIT_MAX
  *
  * Return: 0, -ETIMEDOUT or -EIO.
  * Context: any.
  */
 int smmu_submit_wait(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned int nr);
-
-/**
- * smmu_give_up() - say that retrying did not help
- * @unit: the unit
- *
- * Return: -EIO.
- * Context: any.
- */
-int smmu_give_up(const struct smmu_unit *unit);
 
 /**
  * smmu_queue_error() - look for an error of the queue and recover
@@ -408,24 +385,6 @@ int smmu_tables_open(struct smmu_unit *unit, u32 sid);
  * Context: may sleep.
  */
 bool smmu_stream_is_open(struct smmu_unit *unit, u32 sid);
-
-/**
- * smmu_tag_get() - an ASID with its context descriptor, or a VMID
- * @unit: the unit
- *
- * Return: the tag, -ENOMEM, or -ENOSPC.
- * Context: may sleep.
- */
-int smmu_tag_get(struct omni_unit *unit);
-
-/**
- * smmu_tag_put() - give it back
- * @unit: the unit
- * @tag: the tag, which no entry uses and no TLB holds
- *
- * Context: may sleep.
- */
-void smmu_tag_put(struct omni_unit *unit, u32 tag);
 
 /**
  * smmu_attach() - make a device's entries point to a domain

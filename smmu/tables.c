@@ -21,11 +21,8 @@
  */
 #include "smmu.h"
 
-#include <linux/pci-ats.h>
 #include <linux/slab.h>
 
-/* Entries that one batch of commands can follow. */
-#define SMMU_ATTACH_BATCH	8
 /* A linear table, or a first level, serves no more bits of stream ID. */
 #define SMMU_LINEAR_BITS	16
 #define SMMU_L1_BITS		(SMMU_SPLIT + 17)
@@ -80,7 +77,9 @@ int smmu_tables_create(struct smmu_unit *unit)
 	unit->sid_bits = min(unit->sid_bits, two_level ? SMMU_L1_BITS : SMMU_LINEAR_BITS);
 	unit->nr_l2 = two_level ? BIT(unit->sid_bits - SMMU_SPLIT) : 1;
 	unit->l2 = kvcalloc(unit->nr_l2, sizeof(*unit->l2), GFP_KERNEL);
-	if (!unit->l2)
+	unit->cds = kvcalloc(unit->core.tag_last / SMMU_CDS_A_PAGE + 1, sizeof(*unit->cds),
+			     GFP_KERNEL);
+	if (!unit->l2 || !unit->cds)
 		return -ENOMEM;
 	if (two_level) {
 		unit->l1 = smmu_table_alloc(unit, unit->nr_l2 * sizeof(*unit->l1));
@@ -92,17 +91,14 @@ int smmu_tables_create(struct smmu_unit *unit)
 
 void smmu_tables_destroy(struct smmu_unit *unit)
 {
-	struct smmu_cd *cd;
-	unsigned long tag;
 	unsigned int i;
 
 	/* A broken unit may still read them (S2). */
 	if (unit->core.broken)
 		return;
-	xa_for_each(&unit->tags, tag, cd)
-		if (!xa_is_value(cd))
-			kfree(cd);
-	xa_destroy(&unit->tags);
+	for (i = 0; unit->cds && i <= unit->core.tag_last / SMMU_CDS_A_PAGE; i++)
+		free_page((unsigned long)unit->cds[i]);
+	kvfree(unit->cds);
 	for (i = 0; unit->l2 && i < unit->nr_l2; i++)
 		smmu_table_free(unit->l2[i], smmu_l2_size(unit));
 	smmu_table_free(unit->l1, unit->nr_l2 * sizeof(*unit->l1));
@@ -242,53 +238,29 @@ bool smmu_stream_is_open(struct smmu_unit *unit, u32 sid)
 	return smmu_config_of(le64_to_cpu(smmu_ste(unit, sid)->q[0])) == SMMU_CONFIG_BYPASS;
 }
 
-/* Tags: 0 is what entries without stage 2 have for a VMID */
-
-int smmu_tag_get(struct omni_unit *core)
+/* The place of a tag's context descriptor; an attach does not fail for it. */
+static struct smmu_cd *smmu_cd_at(struct smmu_unit *unit, u32 tag)
 {
-	struct smmu_unit *unit = to_smmu_unit(core);
-	bool stage2 = smmu_uses_stage2(unit);
-	bool wide = unit->idr0 & (stage2 ? SMMU_IDR0_VMID16 : SMMU_IDR0_ASID16);
-	u32 last = wide ? U16_MAX : U8_MAX, tag;
-	struct smmu_cd *cd = NULL;
-	int ret;
+	struct smmu_cd **page = &unit->cds[tag / SMMU_CDS_A_PAGE];
 
-	if (!stage2) {
-		/* As any memory of a power of two bytes, aligned to its size. */
-		cd = kzalloc(sizeof(*cd), GFP_KERNEL_ACCOUNT);
-		if (!cd)
-			return -ENOMEM;
-	}
-	ret = xa_alloc(&unit->tags, &tag, cd ?: xa_mk_value(0), XA_LIMIT(1, last), GFP_KERNEL);
-	if (!ret)
-		return tag;
-	kfree(cd);
-	if (ret == -EBUSY) {
-		pr_err("%s: all %u address space ids are in use\n", core->name, last);
-		ret = -ENOSPC;
-	}
-	return ret;
+	lockdep_assert_held(&unit->tables_lock);
+	if (!*page)
+		*page = (void *)get_zeroed_page(GFP_KERNEL | __GFP_NOFAIL);
+	return &(*page)[tag % SMMU_CDS_A_PAGE];
 }
 
-void smmu_tag_put(struct omni_unit *core, u32 tag)
-{
-	struct smmu_cd *cd = xa_erase(&to_smmu_unit(core)->tags, tag);
-
-	if (!xa_is_value(cd))
-		kfree(cd);
-}
-
-/* 5.4: the tag's context descriptor, made when its domain first comes. */
+/*
+ * 5.4: the context descriptor of a domain's tag. One that differs is what a
+ * former owner of the tag left: no entry points to it any more.
+ */
 static struct smmu_cd *smmu_cd_of(struct smmu_unit *unit, struct smmu_domain *domain, u32 tag)
 {
 	const struct omni_pt *pt = &domain->core.pt;
-	struct smmu_cd *cd = xa_load(&unit->tags, tag);
 	unsigned int walk = pt->incoherent ? SMMU_WALK_UNCACHED : SMMU_WALK_CACHED;
 	unsigned int share = pt->incoherent ? SMMU_SH_OUTER : SMMU_SH_INNER;
+	struct smmu_cd *cd = smmu_cd_at(unit, tag), new = { };
 	u64 q0;
 
-	if (le64_to_cpu(cd->q[0]) & SMMU_CD0_V)
-		return cd;
 	q0 = FIELD_PREP(SMMU_CD0_T0SZ, 64 - fls64(pt->last)) |
 	     FIELD_PREP(SMMU_CD0_IR0, walk) | FIELD_PREP(SMMU_CD0_OR0, walk) |
 	     FIELD_PREP(SMMU_CD0_SH0, share) | SMMU_CD0_EPD1 | SMMU_CD0_V |
@@ -297,12 +269,15 @@ static struct smmu_cd *smmu_cd_of(struct smmu_unit *unit, struct smmu_domain *do
 	     FIELD_PREP(SMMU_CD0_ASID, tag);
 	if (FIELD_GET(SMMU_IDR0_STALL_MODEL, unit->idr0) == SMMU_STALL_FORCED)
 		q0 |= SMMU_CD0_S;
-	cd->q[1] = cpu_to_le64(virt_to_phys(pt->root));
+	new.q[0] = cpu_to_le64(q0);
+	new.q[1] = cpu_to_le64(virt_to_phys(pt->root));
 	/* In the order of SMMU_ATTR_UNCACHED, _CACHED, _DEVICE. */
-	cd->q[3] = cpu_to_le64(SMMU_MAIR_UNCACHED | SMMU_MAIR_CACHED << 8 |
+	new.q[3] = cpu_to_le64(SMMU_MAIR_UNCACHED | SMMU_MAIR_CACHED << 8 |
 			       SMMU_MAIR_DEVICE << 16);
-	cd->q[0] = cpu_to_le64(q0);
-	smmu_clean(unit, cd, sizeof(*cd));
+	if (memcmp(cd, &new, sizeof(new))) {
+		*cd = new;
+		smmu_clean(unit, cd, sizeof(*cd));
+	}
 	return cd;
 }
 
@@ -380,7 +355,7 @@ static int smmu_flush_changes(struct omni_device *od, const struct smmu_change *
 			      unsigned int nr)
 {
 	struct smmu_unit *unit = to_smmu_unit(od->unit);
-	struct smmu_cmd cmds[2 * SMMU_ATTACH_BATCH + 1];
+	struct smmu_cmd cmds[2 * OMNI_ATTACH_BATCH + 1];
 	unsigned int i, j, n = 0;
 	int ret;
 
@@ -444,7 +419,7 @@ static void smmu_revert(struct omni_device *od, struct smmu_change *changes, uns
 	unsigned int i, k, n;
 
 	for (i = 0; i < nr; i += n) {
-		n = min(nr - i, SMMU_ATTACH_BATCH);
+		n = min(nr - i, OMNI_ATTACH_BATCH);
 		for (k = i; k < i + n; k++) {
 			old = changes[k].old;
 			smmu_entry_change(unit, changes[k].sid, &old, &changes[k].old);
@@ -457,7 +432,7 @@ static int smmu_write_entries(struct omni_device *od, const struct smmu_image *n
 			      bool revert)
 {
 	struct smmu_unit *unit = to_smmu_unit(od->unit);
-	struct smmu_change few[SMMU_ATTACH_BATCH], *changes = few;
+	struct smmu_change few[OMNI_ATTACH_BATCH], *changes = few;
 	unsigned int i, n, changed = 0;
 	int ret, err = 0;
 
@@ -468,7 +443,7 @@ static int smmu_write_entries(struct omni_device *od, const struct smmu_image *n
 
 	mutex_lock(&unit->tables_lock);
 	for (i = 0; i < od->nr_rids && !(err && revert); i += n) {
-		n = min(od->nr_rids - i, SMMU_ATTACH_BATCH);
+		n = min(od->nr_rids - i, OMNI_ATTACH_BATCH);
 		ret = smmu_write_batch(od, &od->rids[i], n, new, &changes[changed], &changed);
 		err = err ?: ret;
 	}
@@ -504,27 +479,13 @@ int smmu_attach(struct omni_device *od, struct omni_domain *core, u32 tag)
 	}
 
 	/* Translation requests are refused by every other kind of entry. */
-	if (od->ats && !ats) {
-		pci_disable_ats(to_pci_dev(od->dev));
-		WRITE_ONCE(od->ats, false);
-	}
+	if (!ats)
+		omni_ats_off(od);
 	ret = smmu_write_entries(od, &new, paging);
 	if (ret)
 		return ret;
 
-	if (ats && !od->ats) {
-		/*
-		 * First the promise to invalidate, then the device TLB: an
-		 * unmap in between costs a needless command, not a stale entry.
-		 */
-		WRITE_ONCE(od->ats, true);
-		/* An unmap that misses the promise has cleared its entry by now. */
-		smp_mb();
-		ret = pci_enable_ats(to_pci_dev(od->dev), OMNI_PAGE_LG2);
-		if (ret) {
-			WRITE_ONCE(od->ats, false);
-			dev_warn(od->dev, "omniommu: its device TLB can't be used (%d)\n", ret);
-		}
-	}
+	if (ats)
+		omni_ats_on(od);
 	return 0;
 }

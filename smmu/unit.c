@@ -19,11 +19,11 @@ int smmu_unit_control(struct smmu_unit *unit, unsigned int reg, u32 value)
 	int ret;
 
 	smmu_write32(unit, reg, value);
-	ret = read_poll_timeout(smmu_read32, ack, ack == value, 1, SMMU_DEADLINE_US, false,
+	ret = read_poll_timeout(smmu_read32, ack, ack == value, 1, OMNI_DEADLINE_US, false,
 				unit, reg + 4);
 	if (ret)
 		pr_err("%s: register %#x was not changed to %08x within %u ms\n",
-		       unit->core.name, reg, value, SMMU_DEADLINE_MS);
+		       unit->core.name, reg, value, OMNI_DEADLINE_MS);
 	return ret;
 }
 
@@ -62,7 +62,7 @@ static const char *smmu_unfit(const struct smmu_unit *unit)
 		return "it has no 4K granules";
 	if (unit->idr1 & (SMMU_IDR1_TABLES_PRESET | SMMU_IDR1_QUEUES_PRESET | SMMU_IDR1_REL))
 		return "its tables or queues are at a fixed place";
-	if (BIT(FIELD_GET(SMMU_IDR1_CMDQS, unit->idr1)) <= SMMU_SUBMIT_MAX)
+	if (BIT(FIELD_GET(SMMU_IDR1_CMDQS, unit->idr1)) <= OMNI_SUBMIT_MAX)
 		return "its command queue is too small";
 	if (!smmu_reaches_memory(unit))
 		return "memory reaches beyond the addresses it can put out";
@@ -124,6 +124,13 @@ static int smmu_unit_look(struct smmu_unit *unit)
 	return 0;
 }
 
+static unsigned int smmu_tags(const struct smmu_unit *unit)
+{
+	u32 wide = smmu_uses_stage2(unit) ? SMMU_IDR0_VMID16 : SMMU_IDR0_ASID16;
+
+	return unit->idr0 & wide ? BIT(16) : BIT(8);
+}
+
 struct smmu_unit *smmu_unit_create(struct platform_device *pdev)
 {
 	struct smmu_unit *unit;
@@ -139,7 +146,6 @@ struct smmu_unit *smmu_unit_create(struct platform_device *pdev)
 	unit->core.wing = &smmu_wing;
 	unit->core.parent = &pdev->dev;
 	mutex_init(&unit->tables_lock);
-	xa_init_flags(&unit->tags, XA_FLAGS_ALLOC1);
 
 	ret = smmu_unit_claim(unit);
 	if (!ret)
@@ -148,6 +154,7 @@ struct smmu_unit *smmu_unit_create(struct platform_device *pdev)
 		kfree(unit);
 		return ERR_PTR(ret);
 	}
+	omni_tags_init(&unit->core, SMMU_TAG_FIRST, smmu_tags(unit));
 	ret = smmu_queue_create(unit);
 	if (!ret)
 		ret = smmu_events_create(unit);
@@ -254,5 +261,6 @@ void smmu_unit_destroy(struct omni_unit *core)
 	smmu_events_destroy(unit);
 	smmu_tables_destroy(unit);
 	smmu_queue_destroy(unit);
+	ida_destroy(&unit->core.tags);
 	kfree(unit);
 }

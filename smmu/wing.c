@@ -132,13 +132,8 @@ static bool smmu_capable(struct omni_device *od, enum iommu_cap cap)
 
 static void smmu_resv_regions(struct omni_device *od, struct list_head *head)
 {
-	struct iommu_resv_region *region;
-
-	region = iommu_alloc_resv_region(SMMU_MSI_BASE, SMMU_MSI_SIZE,
-					 IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO,
-					 IOMMU_RESV_SW_MSI, GFP_KERNEL);
-	if (region)
-		list_add_tail(&region->list, head);
+	omni_add_region(head, SMMU_MSI_BASE, SMMU_MSI_BASE + SMMU_MSI_SIZE - 1,
+			IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO, IOMMU_RESV_SW_MSI);
 	/* What the firmware reserves for the device. */
 	iommu_dma_get_resv_regions(od->dev, head);
 }
@@ -262,8 +257,6 @@ const struct omni_wing smmu_wing = {
 	.release = smmu_release,
 	.domain_alloc = smmu_domain_alloc,
 	.compatible = smmu_domain_compatible,
-	.tag_get = smmu_tag_get,
-	.tag_put = smmu_tag_put,
 	.attach = smmu_attach,
 	.resv_regions = smmu_resv_regions,
 	.capable = smmu_capable,
