@@ -66,7 +66,7 @@ def boots(args):
     life = ["iommu/up", "nvme/bound", "nvme/data", "life/busy", "life/busy-rmmod",
             "life/works-after-refusal", "life/leave-and-return", "life/returned-data",
             "life/rounds", "life/no-growth", "life/last-time", "life/last-data"]
-    rounds = 1000 if args.long else 100
+    rounds = 1000 if args.long else 200
     add(f"life/{rounds}-rounds", "life", life, env={"ROUNDS": rounds},
         devices=["-device pcie-root-port,id=rp0,slot=1", *base, "-device edu"],
         total=900 if not args.long else 3600)

@@ -37,7 +37,7 @@ iommu_stop && rmmod omniommu
 bad=
 i=0
 warm=20
-dmesg -n 4		# a line per device and round would fill the console
+dmesg -n 5		# a line per device and round would fill the console; notes are warnings
 while [ $i -lt "$ROUNDS" ]; do
 	if [ $i = $warm ]; then set -- $(memory); free=$1 slab=$2 vm=$3 cpu=$4; fi
 	if ! err=$( { insmod /omniommu.ko && iommu_stop && rmmod omniommu; } 2>&1); then
