@@ -22,6 +22,8 @@ groups=$(ls /sys/kernel/iommu_groups | wc -l)
 kmsg "@@HOST unplug 1"
 check hotplug/unplug "the disk is still there" wait_for 40 gone
 check hotplug/group-gone "there are still $groups groups" [ "$(ls /sys/kernel/iommu_groups | wc -l)" -lt "$groups" ]
+# QEMU's arm64 machine does not let go of a disk, whichever driver is asked.
+[ -z "$ONCE" ] || return 0
 check hotplug/replug "no disk appeared" plug 2
 check hotplug/replug-data "data read back differ" disk_round_trip "$DISK" 16
 # Not a write more once the node is gone: dd would make a file of that name.
