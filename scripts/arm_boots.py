@@ -2,8 +2,8 @@
 """The boots of `make check` on arm64: Debian's stock kernel with QEMU's SMMUv3, by devicetree
 and by ACPI."""
 
-from check import (HUGE, SHORT, TOUR, WIDE, disk_image, nic, nvme, plug, program_cases, unplug,
-                   words)
+from check import (HUGE, SHORT, TOUR, WIDE, disk_image, economy, invert, nic, nvme, plug,
+                   program_cases, unplug, words)
 from harness import Boot
 
 # What the machine has not: stage 1 has no pages that can be written but not read.
@@ -55,6 +55,17 @@ def boots(args):
     every = [c for c in program_cases("vfio-edu") if c not in NOT_HERE]
     add("vfio/default", "vfio", ["iommu/up"] + every, devices=[WIDE, WIDE], mem=4096,
         cmdline=HUGE, total=900, env={"VFIO": words(every)}, smp=2)
+
+    add("control/skipped-flush", "vfio",
+        ["iommu/up", "vfio/dma-both-ways", "control/stale-dma-is-caught"], driver="skip-flush",
+        devices=[WIDE], after=invert, env={"VFIO": "dma-both-ways,unmap-then-dma"})
+    spans = ["nvme-read", "nvme-leave", "vfio-dma", "vfio-pages", "vfio-cycles", "vfio-economy"]
+    for name, cmdline, env in (("ranges", "iommu.strict=0", {}),
+                               ("single-pages", "", {"OMNI_ARGS": "range=N"})):
+        add(f"economy/{name}", "economy",
+            ["iommu/up", "nvme/bound"] + [f"economy/{s}" for s in spans], cmdline=cmdline,
+            trace=True, after=economy, devices=[nvme("d0"), WIDE, WIDE], mem=2560,
+            env={"SPANS": " ".join(spans), "ATS": "", **env})
 
     # L1: drivers that did not wait for the module, one of them busy.
     add("live/early", "live",

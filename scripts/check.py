@@ -110,9 +110,11 @@ def economy(run):
             continue        # the guest did not get there: reported as a case that never came
         said = {}
         for kind in seen:
-            begin = run.data.get(f"ledger/{name}/begin/dmar0.cmd.{kind}")
-            end = run.data.get(f"ledger/{name}/end/dmar0.cmd.{kind}")
-            said[kind] = int(end) - int(begin) if begin and end else None
+            # There is one unit, whatever its name.
+            begin, end = ([v for k, v in run.data.items()
+                           if k.startswith(f"ledger/{name}/{when}/") and
+                           k.endswith(f".cmd.{kind}")] for when in ("begin", "end"))
+            said[kind] = int(end[0]) - int(begin[0]) if begin and end else None
         diff = ", ".join(f"{k}: ledger {said[k]}, QEMU {seen[k]}" for k in seen
                          if said[k] != seen[k])
         verdicts.append(Verdict(run.boot.name, case, "FAIL" if diff else "PASS", diff))
@@ -621,8 +623,8 @@ def main():
     guest = Guest(need_module=not args.reference, flavours=flavours,
                   modules_for={b.kernel for b in wanted},
                   need_programs=any(b.env.get("VFIO") or b.script in PROGRAMS for b in wanted))
-    if any(b.driver == "skip-flush" for b in wanted):
-        guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1")
+    for f in {b.kernel for b in wanted if b.driver == "skip-flush"}:
+        guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1", flavour=f)
     prepared = {s.name: kunit.prepare(s.kernel) for s in suites}
     print(f"guest kernels {', '.join(k.version for k in guest.kernels.values())}; "
           f"{len(wanted)} boots, logs in {harness.LOGS}", flush=True)

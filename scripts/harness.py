@@ -783,7 +783,7 @@ class Run:
         return [line for line in self.lines if line.strip()][-count:]
 
 
-TRACES = {"x86": "vtd_inv_desc*", "arm64": "smmuv3_cmdq_*"}
+TRACES = {"x86": "vtd_inv_desc*", "arm64": "smmuv3_cmdq_opcode"}
 
 # QEMU's trace event -> the ledger's name for the command. A context command for one device is
 # traced as cc_devices and then, for each device it concerned, as cc_device.
@@ -794,6 +794,11 @@ TRACE_KINDS = [
     (re.compile(r"vtd_inv_desc_iotlb_pages\b"), "iotlb_page"),
     (re.compile(r"vtd_inv_desc_wait_(?:sw|irq)\b"), "wait"),
     (re.compile(r"vtd_inv_desc .*\bdevice\b"), "device_tlb"),
+    (re.compile(r"smmuv3_cmdq_opcode.*_CFGI_"), "context"),
+    (re.compile(r"smmuv3_cmdq_opcode.*_TLBI_NSNH_ALL\b"), "iotlb_global"),
+    (re.compile(r"smmuv3_cmdq_opcode.*_TLBI_NH_ASID\b"), "iotlb_domain"),
+    (re.compile(r"smmuv3_cmdq_opcode.*_TLBI_NH_VA\b"), "iotlb_page"),
+    (re.compile(r"smmuv3_cmdq_opcode.*_CMD_SYNC\b"), "wait"),
 ]
 
 
