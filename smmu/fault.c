@@ -161,14 +161,56 @@ static void smmu_events_poll(struct work_struct *work)
 	schedule_delayed_work(&unit->events.poll, msecs_to_jiffies(SMMU_EVENT_POLL_MS));
 }
 
-static int smmu_irq(struct smmu_unit *unit, const char *name, irq_handler_t thread)
+static int smmu_irq(struct smmu_unit *unit, int irq, irq_handler_t thread)
 {
-	int irq = platform_get_irq_byname_optional(unit->pdev, name);
-
 	if (irq <= 0)
 		return 0;
 	return request_threaded_irq(irq, NULL, thread, IRQF_ONESHOT, unit->core.name, unit) ?
 	       0 : irq;
+}
+
+static int smmu_wired(struct smmu_unit *unit, const char *name, irq_handler_t thread)
+{
+	return smmu_irq(unit, platform_get_irq_byname_optional(unit->pdev, name), thread);
+}
+
+static void smmu_message_set(struct smmu_unit *unit, unsigned int index)
+{
+	static const unsigned int cfg[SMMU_NR_MESSAGES] = {
+		[SMMU_MESSAGE_EVENTQ] = SMMU_EVENTQ_IRQ_CFG,
+		[SMMU_MESSAGE_GERROR] = SMMU_GERROR_IRQ_CFG,
+	};
+	const struct msi_msg *msg = &unit->events.messages[index];
+	u64 addr = (u64)msg->address_hi << 32 | msg->address_lo;
+
+	smmu_write64(unit, cfg[index], addr & SMMU_IRQ_CFG_ADDR);
+	smmu_write32(unit, cfg[index] + SMMU_IRQ_CFG_DATA, msg->data);
+	smmu_write32(unit, cfg[index] + SMMU_IRQ_CFG_ATTR, SMMU_ATTR_DEVICE_NGNRE);
+}
+
+static void smmu_message_write(struct msi_desc *desc, struct msi_msg *msg)
+{
+	struct smmu_unit *unit = dev_get_drvdata(msi_desc_to_dev(desc));
+
+	unit->events.messages[desc->msi_index] = *msg;
+	smmu_message_set(unit, desc->msi_index);
+}
+
+/* Units that have no wires send messages, if the platform takes them. */
+static void smmu_messages_create(struct smmu_unit *unit)
+{
+	struct smmu_events *e = &unit->events;
+	struct device *dev = &unit->pdev->dev;
+
+	if (!(unit->idr0 & SMMU_IDR0_MSI) || !dev->msi.domain)
+		return;
+	platform_set_drvdata(unit->pdev, unit);
+	if (platform_device_msi_init_and_alloc_irqs(dev, SMMU_NR_MESSAGES, smmu_message_write))
+		return;
+	e->signalled = true;
+	e->irq = smmu_irq(unit, msi_get_virq(dev, SMMU_MESSAGE_EVENTQ), smmu_events_interrupt);
+	e->gerror_irq = smmu_irq(unit, msi_get_virq(dev, SMMU_MESSAGE_GERROR),
+				 smmu_gerror_interrupt);
 }
 
 int smmu_events_create(struct smmu_unit *unit)
@@ -185,11 +227,13 @@ int smmu_events_create(struct smmu_unit *unit)
 		return -ENOMEM;
 	if (!fault_irq)
 		return 0;
-	e->irq = smmu_irq(unit, "combined", smmu_combined_interrupt);
+	e->irq = smmu_wired(unit, "combined", smmu_combined_interrupt);
 	if (e->irq)
 		return 0;
-	e->irq = smmu_irq(unit, "eventq", smmu_events_interrupt);
-	e->gerror_irq = smmu_irq(unit, "gerror", smmu_gerror_interrupt);
+	e->irq = smmu_wired(unit, "eventq", smmu_events_interrupt);
+	e->gerror_irq = smmu_wired(unit, "gerror", smmu_gerror_interrupt);
+	if (!e->irq && !e->gerror_irq)
+		smmu_messages_create(unit);
 	if (!e->irq)
 		pr_info("%s: no interrupt for faults: they are looked for every %d ms\n",
 			unit->core.name, SMMU_EVENT_POLL_MS);
@@ -204,6 +248,9 @@ void smmu_events_destroy(struct smmu_unit *unit)
 		free_irq(e->irq, unit);
 	if (e->gerror_irq)
 		free_irq(e->gerror_irq, unit);
+	if (e->signalled)
+		platform_device_msi_free_irqs_all(&unit->pdev->dev);
+	platform_set_drvdata(unit->pdev, NULL);
 	/* A broken unit may still write there. */
 	if (e->ring && !unit->core.broken)
 		dma_free_coherent(&unit->pdev->dev, BIT(e->lg2) * sizeof(*e->ring), e->ring,
@@ -224,16 +271,15 @@ void smmu_events_setup(struct smmu_unit *unit)
 int smmu_events_on(struct smmu_unit *unit)
 {
 	struct smmu_events *e = &unit->events;
+	unsigned int i;
 
 	if (!e->irq) {
 		schedule_delayed_work(&e->poll, msecs_to_jiffies(SMMU_EVENT_POLL_MS));
 		return 0;
 	}
-	/* Wired: the unit shall not write messages. They are configured first. */
-	if (unit->idr0 & SMMU_IDR0_MSI) {
-		smmu_write64(unit, SMMU_GERROR_IRQ_CFG0, 0);
-		smmu_write64(unit, SMMU_EVENTQ_IRQ_CFG0, 0);
-	}
+	/* Address 0: by wire. A suspend may have lost the messages. */
+	for (i = 0; unit->idr0 & SMMU_IDR0_MSI && i < SMMU_NR_MESSAGES; i++)
+		smmu_message_set(unit, i);
 	return smmu_unit_control(unit, SMMU_IRQ_CTRL, SMMU_IRQ_EVENTQ | SMMU_IRQ_GERROR);
 }
 

@@ -231,7 +231,13 @@ struct smmu_cd {
 #define SMMU_GERROR_MSI_GERROR	BIT(7)
 #define SMMU_GERROR_SFM		BIT(8)
 
-#define SMMU_GERROR_IRQ_CFG0	0x0068	/* 64 bits */
+#define SMMU_GERROR_IRQ_CFG	0x0068
+/* Of each interrupt: address (64 bits), data, attributes */
+#define SMMU_IRQ_CFG_ADDR	GENMASK_ULL(51, 2)
+#define SMMU_IRQ_CFG_DATA	0x8
+#define SMMU_IRQ_CFG_ATTR	0xc
+#define  SMMU_ATTR_DEVICE_NGNRE	0x1
+
 #define SMMU_STRTAB_BASE	0x0080	/* 64 bits */
 #define SMMU_STRTAB_BASE_RA	BIT_ULL(62)
 #define SMMU_STRTAB_BASE_CFG	0x0088
@@ -248,7 +254,7 @@ struct smmu_cd {
 #define  SMMU_CERROR_ATC_INV	3
 
 #define SMMU_EVENTQ_BASE	0x00a0	/* 64 bits */
-#define SMMU_EVENTQ_IRQ_CFG0	0x00b0	/* 64 bits */
+#define SMMU_EVENTQ_IRQ_CFG	0x00b0
 #define SMMU_QUEUE_BASE_RWA	BIT_ULL(62)
 #define SMMU_QUEUE_BASE_LOG2	GENMASK_ULL(4, 0)
 

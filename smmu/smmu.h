@@ -8,6 +8,7 @@
 #include "regs.h"
 
 #include <linux/io.h>
+#include <linux/msi.h>
 #include <linux/platform_device.h>
 #include <linux/workqueue.h>
 
@@ -44,6 +45,13 @@ struct smmu_queue {
 	bool dead;
 };
 
+/* Messages of a unit, by their index in the kernel's table for its device. */
+enum {
+	SMMU_MESSAGE_EVENTQ,
+	SMMU_MESSAGE_GERROR,
+	SMMU_NR_MESSAGES
+};
+
 /**
  * struct smmu_events - event queue
  * @lock: one reader at a time
@@ -51,8 +59,10 @@ struct smmu_queue {
  * @dma: their bus address
  * @lg2: how many, as a power of two
  * @cons: CONS register as last written
- * @irq: wired interrupt of the event queue, 0 if it is polled
- * @gerror_irq: wired interrupt of global errors, 0 if there is none of its own
+ * @irq: interrupt of the event queue, 0 if it is polled
+ * @gerror_irq: interrupt of global errors, 0 if there is none of its own
+ * @messages: the interrupts are messages, these, by SMMU_MESSAGE_*
+ * @signalled: they are in use
  * @poll: looks for events where there is no interrupt
  */
 struct smmu_events {
@@ -63,6 +73,8 @@ struct smmu_events {
 	u32 cons;
 	int irq;
 	int gerror_irq;
+	struct msi_msg messages[SMMU_NR_MESSAGES];
+	bool signalled;
 	struct delayed_work poll;
 };
 
