@@ -38,12 +38,15 @@ static void smmu_shape(const struct smmu_unit *unit, struct omni_pt *pt)
 	pt->last = BIT_ULL(width) - 1;
 }
 
-struct omni_domain *smmu_domain_alloc(struct omni_device *od)
+struct omni_domain *smmu_domain_alloc(struct omni_device *od, bool dirty)
 {
 	const struct smmu_unit *unit = to_smmu_unit(od->unit);
-	struct smmu_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
+	struct smmu_domain *domain;
 	struct omni_domain *core;
 
+	if (dirty)
+		return ERR_PTR(-EOPNOTSUPP);
+	domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	core = &domain->core;

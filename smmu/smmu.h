@@ -447,11 +447,12 @@ bool smmu_pt_empty(const struct smmu_domain *domain);
 /**
  * smmu_domain_alloc() - a paging domain in the shape of a device's unit
  * @od: the device
+ * @dirty: it shall track dirty pages
  *
- * Return: the domain or ERR_PTR(-ENOMEM).
+ * Return: the domain, ERR_PTR(-EOPNOTSUPP) if @dirty, or ERR_PTR(-ENOMEM).
  * Context: may sleep.
  */
-struct omni_domain *smmu_domain_alloc(struct omni_device *od);
+struct omni_domain *smmu_domain_alloc(struct omni_device *od, bool dirty);
 
 /**
  * smmu_domain_free() - free a domain that is attached nowhere
