@@ -26,6 +26,7 @@ extern struct omni_core omni_core;
 extern struct iommu_domain omni_blocked;
 extern const struct omni_wing vtd_wing;
 extern const struct omni_wing amd_wing;
+extern const struct omni_wing smmu_wing;
 extern struct platform_device *omni_anchor;
 
 /**

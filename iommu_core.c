@@ -30,6 +30,9 @@ static const struct omni_wing * const omni_wings[] = {
 	&vtd_wing,
 	&amd_wing,
 #endif
+#ifdef CONFIG_ARM64
+	&smmu_wing,
+#endif
 };
 
 static bool acs = true;

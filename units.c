@@ -94,11 +94,37 @@ void omni_add_direct(const struct device *dev, struct list_head *head, u64 first
 
 /* Refused accesses */
 
+/**
+ * struct omni_fault_said - a refused access while it is looked up
+ * @unit: who refused it
+ * @fault: the access
+ */
+struct omni_fault_said {
+	const struct omni_unit *unit;
+	const struct omni_fault *fault;
+};
+
 static void omni_fault_found(struct omni_device *od, void *arg)
 {
-	const struct omni_fault *f = arg;
+	const struct omni_fault_said *said = arg;
+	const struct omni_fault *f = said->fault;
+	char who[32], where[32] = "";
 
-	if (!od)
+	/* An ID below a node of the firmware says nothing by itself. */
+	if (!said->unit->parent)
+		snprintf(who, sizeof(who), "%04x:%02x:%02x.%x", f->segment,
+			 PCI_BUS_NUM(f->rid), PCI_SLOT(f->rid), PCI_FUNC(f->rid));
+	else if (od)
+		strscpy(who, dev_name(od->dev));
+	else
+		snprintf(who, sizeof(who), "ID %#x", f->rid);
+	if (!f->nowhere)
+		snprintf(where, sizeof(where), " %s %#llx", f->read ? "from" : "to", f->iova);
+	pr_err_ratelimited("%s: DMA %s by %s%s refused: %s (reason 0x%02x)\n",
+			   said->unit->name, f->nowhere ? "access" : f->read ? "read" : "write",
+			   who, where, f->why ?: "reason not known", f->reason);
+
+	if (!od || f->nowhere)
 		return;
 	spin_lock_irq(&od->lock);
 	if (od->domain)
@@ -109,13 +135,10 @@ static void omni_fault_found(struct omni_device *od, void *arg)
 
 void omni_fault_report(struct omni_unit *unit, const struct omni_fault *f)
 {
+	struct omni_fault_said said = { .unit = unit, .fault = f };
+
 	unit->counts.faults++;
-	pr_err_ratelimited("%s: DMA %s by %04x:%02x:%02x.%x %s %#llx refused: %s (reason 0x%02x)\n",
-			   unit->name, f->read ? "read" : "write", f->segment,
-			   PCI_BUS_NUM(f->rid), PCI_SLOT(f->rid), PCI_FUNC(f->rid),
-			   f->read ? "from" : "to", f->iova, f->why ?: "reason not known",
-			   f->reason);
-	omni_find_device(unit, f->rid, omni_fault_found, (void *)f);
+	omni_find_device(unit, f->rid, omni_fault_found, &said);
 }
 
 /* Units that don't answer */

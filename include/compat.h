@@ -26,10 +26,14 @@
 #include <asm/pgtable.h>
 #include <asm/smp.h>
 #else
+#include <linux/iommu.h>
 #include <linux/libnvdimm.h>
 #include <linux/uaccess.h>
 #include <asm/barrier.h>
 #include <asm/sysreg.h>
+
+/* Exported by the kernel, declared in no header of 6.12 that a module sees. */
+void iommu_dma_get_resv_regions(struct device *dev, struct list_head *list);
 #endif
 
 /*

@@ -324,8 +324,9 @@ bool omni_rid_shared(struct omni_device *od, u32 rid);
 
 /**
  * struct omni_fault - a refused access, decoded
- * @segment: PCI segment of who made it
+ * @segment: PCI segment of who made it, on units that firmware nodes don't name
  * @rid: who made it
+ * @nowhere: the unit tells neither address nor direction
  * @iova: page of the access
  * @read: it was a read
  * @reason: the unit's code
@@ -333,7 +334,8 @@ bool omni_rid_shared(struct omni_device *od, u32 rid);
  */
 struct omni_fault {
 	u16 segment;
-	u16 rid;
+	u32 rid;
+	bool nowhere;
 	u64 iova;
 	bool read;
 	u8 reason;

@@ -2,6 +2,7 @@
 """The boots of `make check` on arm64: Debian's stock kernel with QEMU's SMMUv3, by devicetree
 and by ACPI."""
 
+import fdt
 from check import (HUGE, SHORT, TOUR, WIDE, disk_image, economy, invert, nic, nvme, plug,
                    program_cases, unplug, words)
 from harness import Boot
@@ -51,9 +52,17 @@ def boots(args):
                     nic("e1000", bus="br0", addr="1"), "-device edu,bus=br0,addr=2", nvme("d0")],
          cases=["iommu/up", "nvme1/data", "e1000/data", "life/leave-and-return"])
 
+    # What the firmware may say of the unit, in order or not.
+    lean = dict(devices=base, cases=["iommu/up", "nvme1/data", "e1000e/data",
+                                     "life/leave-and-return"])
+    tour("not-coherent", tree=fdt.without("smmuv3", "dma-coherent"), **lean)
+    tour("no-interrupts", tree=fdt.without("smmuv3", "interrupts", "interrupt-names"),
+         **{**lean, "devices": base + [WIDE], "cases": lean["cases"] + SHORT})
+
     # VFIO.
     every = [f"vfio/{c}" for c in program_cases("vfio-edu")]
-    every = [c for c in every if c not in NOT_HERE]
+    # Non-coherent domains are not tracked here yet.
+    every = [c for c in every if c not in NOT_HERE and not c.startswith("vfio/clean")]
     add("vfio/default", "vfio", ["iommu/up"] + every, devices=[WIDE, WIDE], mem=4096,
         cmdline=HUGE, total=900, env={"VFIO": words(every)}, smp=2)
 
@@ -86,6 +95,15 @@ def boots(args):
     # L3.
     refuse = ["refuse/insmod", "refuse/says-why", "refuse/not-loaded", "refuse/nothing-left",
               "refuse/disk-before", "refuse/disk-after"]
+    for name, why, tree in (
+            ("no-registers", "omniommu: .*tells no registers", fdt.without("smmuv3", "reg")),
+            ("few-registers", "omniommu: .*tells no registers",
+             fdt.cell("smmuv3", "reg", 3, 0x100)),
+            # Flash memory: what answers there is no unit.
+            ("other-device", "omniommu: .*can't be driven", fdt.cell("smmuv3", "reg", 1, 0))):
+        # Drivers have to do without the module, and get their turn after a second.
+        add(f"refuse/{name}", "refuse", refuse, tree=tree, devices=[nvme("d0")],
+            cmdline="deferred_probe_timeout=1", env={"WHY": why})
     for acpi in (False, True):
         add(f"refuse/in-tree-driver-{'acpi' if acpi else 'devicetree'}", "refuse", refuse,
             acpi=acpi, mode="", devices=[nvme("d0")],

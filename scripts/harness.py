@@ -37,6 +37,8 @@ import threading
 import time
 from pathlib import Path
 
+import fdt
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "logs"
@@ -498,6 +500,7 @@ class Boot:
     expect: list                        # verdict names that must come
     driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
     kernel: str = "stock"               # stock, plain, debug, kcsan, arm64
+    tree: object = None                 # arm64: function(devicetree) -> devicetree to boot with
     acpi: bool = False                  # arm64: ACPI by UEFI firmware instead of a devicetree
     vendor: str = "intel"               # x86: whose unit the machine has, intel or amd
     iommu: str = ""                     # properties of the unit's -device; None leaves it out
@@ -600,7 +603,12 @@ class Run:
         for name in boot.disks:
             args += ["-blockdev", f"driver=raw,node-name={name},cache.no-flush=on,"
                                   f"file.driver=file,file.filename={self.disk(name)}"]
-        return args + [a for d in boot.devices for a in d.split()]
+        args += [a for d in boot.devices for a in d.split()]
+        if boot.tree:
+            path = self.tmp / "tree.dtb"
+            path.write_bytes(boot.tree(fdt.machine_tree(args, path)))
+            args += ["-dtb", str(path)]
+        return args
 
     def machine(self):
         boot = self.boot
