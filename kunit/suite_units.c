@@ -361,11 +361,11 @@ static int units_fault(struct iommu_domain *domain, struct device *dev, unsigned
 	return 0;
 }
 
-static void units_wait_faults(struct omni_model *m, u64 nr)
+static void units_wait_faults(const struct units_faults *f, unsigned int nr)
 {
 	unsigned int tries;
 
-	for (tries = 0; tries < 50 && READ_ONCE(m->unit->counts.faults) < nr; tries++)
+	for (tries = 0; tries < 50 && READ_ONCE(f->nr) < nr; tries++)
 		msleep(20);
 }
 
@@ -381,7 +381,7 @@ static void a_fault_is_reported_to_its_domain(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
 	for (i = 0; i < 20; i++) {
 		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA + i * SZ_4K, i & 1, NULL), 0);
-		units_wait_faults(m, i + 1);
+		units_wait_faults(&f, i + 1);
 		KUNIT_EXPECT_EQ(test, f.nr, i + 1);
 		KUNIT_EXPECT_EQ(test, f.iova, IOVA + i * SZ_4K);
 		KUNIT_EXPECT_EQ(test, f.flags, i & 1 ? IOMMU_FAULT_WRITE : IOMMU_FAULT_READ);
@@ -414,7 +414,7 @@ static void a_fault_storm_is_survived(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, before, f.nr);
 	KUNIT_EXPECT_FALSE(test, m->ops->overflow(m));
 	KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, true, NULL), 0);
-	units_wait_faults(m, before + 1);
+	units_wait_faults(&f, before + 1);
 	KUNIT_EXPECT_EQ(test, m->unit->counts.faults, before + 1);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
