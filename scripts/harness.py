@@ -283,16 +283,24 @@ def build_guest_programs(arch="x86"):
     return [build_guest_program(src.stem, arch) for src in sorted(GUEST.glob("*.c"))]
 
 
+_clock_lock = threading.Lock()
+
+
 @functools.lru_cache(maxsize=None)
-def guest_clock():
-    """What tells a guest its clock's frequency: calibrated on a busy host it is wrong, and then
-    every deadline is."""
+def _measure_clock():
     if platform.machine() != "x86_64":
         return ""
     program = BUILD / "guest" / "tsc-khz"
     program.parent.mkdir(parents=True, exist_ok=True)
     output_of(["gcc", "-O2", "-Wall", "-o", str(program), str(ROOT / "scripts/tsc-khz.c")])
     return f"tsc_early_khz={output_of([program]).strip()}"
+
+
+def guest_clock():
+    """What tells a guest its clock's frequency: calibrated on a busy host it is wrong, and then
+    every deadline is."""
+    with _clock_lock:
+        return _measure_clock()
 
 
 # ---------------------------------------------------------------- initramfs
