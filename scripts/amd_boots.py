@@ -27,11 +27,12 @@ def boots(args):
                                      ("strict", "DMA", "iommu.strict=1", 2),
                                      ("passthrough", "identity", "iommu=pt", 1)):
         add(f"dma/{name}", "dmaapi", [*dma, "host/disk-image"], devices=base, cmdline=cmdline,
-            env={"MIB": 16, "TYPE": want, "SWITCH": ""}, after=disk_image, smp=smp)
+            env={"MIB": 16, "TYPE": want, "SWITCH": ""}, after=disk_image, smp=smp,
+            tags=set() if name == "lazy" else {"ref"})      # which this unit never gets there
     add("dma/switch", "dmaapi",
         dma + [f"switch/{t}{part}" for t in ("dma", "dma-fq", "identity")
                for part in ("", "-nvme-data", "-e1000e-data")],
-        devices=base, smp=2,
+        devices=base, smp=2, tags=set(),
         env={"MIB": 8, "TYPE": "DMA-FQ", "SWITCH": "DMA DMA-FQ identity"})
 
     # Machines, each with a twin under the in-tree driver whose topology must be the same.
@@ -127,7 +128,9 @@ def boots(args):
              "second/boots", "second/unit-was-off", "second/iommu-up", "second/domain-type",
              "second/data", "host/same-data"]
     add("kexec/to-in-tree", "kexec", kexec, devices=[nvme("d0")], mem=1024, smp=2,
-        kexec_env={"driver": "ref", "script": "kexec-second"}, after=same_sums, tags=set())
+        # The in-tree driver is strict where entries are cached that are not present.
+        kexec_env={"driver": "ref", "script": "kexec-second", "env": {"TYPE": "DMA"}},
+        after=same_sums, tags=set())
     add("suspend/to-memory", "suspend",
         ["iommu/up", "nvme/data", "nvme/translated", "suspend/slept", "suspend/data",
          "vfio/unmap-then-dma"], unpacked=False, tags=set(),
@@ -139,4 +142,16 @@ def boots(args):
          "hotplug/group-gone", "hotplug/replug", "hotplug/replug-data", "hotplug/unplug-busy",
          "hotplug/third", "hotplug/third-data"], smp=2,
         devices=["-device pcie-root-port,id=rp0,slot=1"], host={"plug": plug, "unplug": unplug})
+
+    # The same again under the sanitizers.
+    add("debug/dma-strict", "dmaapi", dma, devices=base, kernel="debug", mem=1536, total=480,
+        cmdline="iommu.strict=1", env={"MIB": 16, "TYPE": "DMA", "SWITCH": ""}, tags=set())
+    add("debug/life-20-rounds", "life", [c for c in life if c != "life/no-growth"],
+        kernel="debug", mem=1536, total=480, env={"ROUNDS": 20}, tags=set(),
+        devices=["-device pcie-root-port,id=rp0,slot=1", *base, "-device edu"])
+    vfio = SHORT + ["vfio/unaligned-iova", "vfio/partial-unmap", "vfio/remap-leaf-size",
+                    "vfio/map-refused", "vfio/two-groups", "vfio/attach-detach-under-load"]
+    add("debug/vfio-subset", "vfio", ["iommu/up"] + vfio, devices=[WIDE, WIDE], disks={},
+        kernel="debug", mem=1536, total=480, smp=2, cmdline="hugepagesz=2M hugepages=8",
+        env={"VFIO": words(vfio), "VFIO_ARGS": "--scale 10"}, tags=set())
     return out
