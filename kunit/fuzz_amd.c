@@ -13,6 +13,10 @@
 #define FUZZ_REGS	0x4000ULL
 
 /* What was parsed last. */
+static char *ivrs_tables;
+module_param(ivrs_tables, charp, 0444);
+MODULE_PARM_DESC(ivrs_tables, "a file of tables to parse, from scripts/ivrs_tables.py");
+
 static struct amd_firmware fuzz_fw;
 
 bool amd_firmware_heard(const char *name, u32 offset)
@@ -649,4 +653,5 @@ const struct fuzz_format fuzz_amd = {
 	.generate = fuzz_generate,
 	.damage = fuzz_damage,
 	.one_of_everything = fuzz_one_of_everything,
+	.listed = &ivrs_tables,
 };
