@@ -257,7 +257,7 @@ static void many_at_once(struct kunit *test)
 }
 
 static struct kunit_case many_cases[] = {
-	KUNIT_CASE_PARAM(many_at_once, many_gen_params),
+	OMNI_CASE_PARAM_SLOW(many_at_once, many_gen_params),
 	{ }
 };
 

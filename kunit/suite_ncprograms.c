@@ -739,7 +739,7 @@ static void a_random_program(struct kunit *test)
 }
 
 static struct kunit_case prog_cases[] = {
-	KUNIT_CASE_PARAM(a_random_program, prog_gen_params),
+	OMNI_CASE_PARAM_SLOW(a_random_program, prog_gen_params),
 	{ }
 };
 
