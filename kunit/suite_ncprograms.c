@@ -726,11 +726,11 @@ static void a_random_program(struct kunit *test)
 		cond_resched();
 	}
 	if (bad)
-		KUNIT_FAIL(test, "after step %u, %s, domain %u, slots %u to %u; devices are at %u %u %u %u",
+		KUNIT_FAIL(test, "after step %u, %s, domain %u, slots %u to %u; devices at %u %u %u %u",
 			   p->op - 1, p->what, p->now, p->first, p->first + p->nr, p->at[0],
 			   p->at[1], p->at[2], p->at[3]);
 	prog_end(p);
-	kunit_info(test, "%llu maps, %llu accesses, %llu refused, %lld cleans; pages: %llu in, %llu out\n",
+	kunit_info(test, "%llu maps, %llu accesses, %llu refused, %lld cleans, pages %llu in, %llu out\n",
 		   p->maps, p->let, p->refused, atomic64_read(&p->w->c->calls),
 		   omni_counted(OMNI_NC_CLEAN_IN), omni_counted(OMNI_NC_CLEAN_OUT));
 	WRITE_ONCE(p->w->c->poke, NULL);
