@@ -76,7 +76,9 @@ static void cache_line_read(struct cache_model *c, unsigned int page, unsigned i
 /* A line that CPUs and devices that snoop may write now. */
 static unsigned int cache_line_for_cpu(struct cache_model *c, const struct cache_page *p)
 {
-	return omni_below(&c->rnd, CACHE_LINES) | !!p->reach;
+	unsigned int line = omni_below(&c->rnd, CACHE_LINES);
+
+	return p->reach ? line | 1 : line;
 }
 
 /* What CPUs and the cache itself do */

@@ -256,6 +256,37 @@ static void pages_from_all_over(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
 }
 
+/* Something is in the way of a later run: those before it go again. */
+static void a_map_that_fails_leaves_nothing(struct kunit *test)
+{
+	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct omni_domain *domain = nc_domain(w);
+	struct page **pages = pages_array(w, 0, 40);
+	struct omni_pages *obj;
+	unsigned int i;
+
+	for (i = 0; i < 40; i++)
+		pages[i] = cache_struct_page(w->c, 2 * i);
+	obj = omni_pages_create(pages, 40);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(obj));
+	cache_hold(w->c, 0, 80);
+	nc_attach(w, 0, domain);
+	nc_map(w, domain, NC_IOVA + 20 * SZ_4K, 100, 1);
+	cache_enter(w->c, 0, 80);
+	KUNIT_EXPECT_EQ(test, -EEXIST, omni_pages_map(obj, &domain->iommu, NC_IOVA, 0, 40, NC_BOTH,
+						      GFP_KERNEL));
+	for (i = 0; i < 40; i++)
+		KUNIT_EXPECT_EQ(test, i == 20 ? cache_pa(w->c, 100) : 0,
+				iommu_iova_to_phys(&domain->iommu, NC_IOVA + i * SZ_4K));
+	cache_leave(w->c, 0, 80);
+	omni_pages_release(obj);
+	cache_release(w->c, 0, 80);
+	cache_cpu_all(w->c, 0, 80, false);
+	nc_unmap(w, domain, NC_IOVA + 20 * SZ_4K, 1);
+	cache_leave(w->c, 100, 1);
+	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
+}
+
 static void what_is_refused(struct kunit *test)
 {
 	struct nc_world *w = nc_world_create(test, test->param_value, 1);
@@ -303,12 +334,16 @@ static void objects_without_memory(struct kunit *test)
 	struct omni_domain *domain;
 	struct omni_pages *obj = NULL;
 	struct page **pages;
+	unsigned int n;
 	struct inject i;
 
 	inject_need(test);
 	w = nc_world_create(test, test->param_value, 2);
 	domain = nc_domain(w);
+	/* Two runs, in two blocks. */
 	pages = pages_array(w, 400, PAGES_NR);
+	for (n = PAGES_NR / 2; n < PAGES_NR; n++)
+		pages[n] = cache_struct_page(w->c, 500 + n);
 	nc_attach(w, 0, domain);
 	inject_each(test, i) {
 		inject(i.nth);
@@ -321,12 +356,12 @@ static void objects_without_memory(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
 	}
 	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(obj));
-	cache_hold(w->c, 400, PAGES_NR);
-	cache_cpu_all(w->c, 400, PAGES_NR, true);
+	cache_hold(w->c, 400, 300);
+	cache_cpu_all(w->c, 400, 300, true);
 	inject_each(test, i) {
 		int ret;
 
-		cache_enter(w->c, 400, PAGES_NR);
+		cache_enter(w->c, 400, 300);
 		inject(i.nth);
 		ret = omni_pages_map(obj, &domain->iommu, NC_IOVA, 0, PAGES_NR, NC_BOTH,
 				     GFP_KERNEL);
@@ -340,14 +375,14 @@ static void objects_without_memory(struct kunit *test)
 									 NC_IOVA, PAGES_NR));
 			KUNIT_EXPECT_FALSE_MSG(test, inject_end(), "unmap allocates");
 		}
-		cache_leave(w->c, 400, PAGES_NR);
+		cache_leave(w->c, 400, 300);
 	}
-	cache_fetch(w->c, 400, PAGES_NR);
+	cache_fetch(w->c, 400, 300);
 	inject(1);
 	omni_pages_release(obj);
 	KUNIT_EXPECT_FALSE_MSG(test, inject_end(), "a release allocates");
-	cache_release(w->c, 400, PAGES_NR);
-	cache_cpu_all(w->c, 400, PAGES_NR, false);
+	cache_release(w->c, 400, 300);
+	cache_cpu_all(w->c, 400, 300, false);
 	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
 }
 
@@ -358,6 +393,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(a_debt_is_paid_by_coming_back, pages_gen_params),
 	KUNIT_CASE_PARAM(a_debt_however_the_mapping_ends, pages_gen_params),
 	KUNIT_CASE_PARAM(pages_from_all_over, pages_gen_params),
+	KUNIT_CASE_PARAM(a_map_that_fails_leaves_nothing, pages_gen_params),
 	KUNIT_CASE_PARAM(what_is_refused, pages_gen_params),
 	KUNIT_CASE_PARAM(objects_without_memory, pages_gen_params),
 	{ }

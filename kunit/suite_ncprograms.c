@@ -726,7 +726,7 @@ static void a_random_program(struct kunit *test)
 		cond_resched();
 	}
 	if (bad)
-		KUNIT_FAIL(test, "after step %u, %s, domain %u, slots %u to %u; devices at %u %u %u %u",
+		KUNIT_FAIL(test, "step %u, %s, domain %u, slots %u to %u, devices %u %u %u %u",
 			   p->op - 1, p->what, p->now, p->first, p->first + p->nr, p->at[0],
 			   p->at[1], p->at[2], p->at[3]);
 	prog_end(p);
