@@ -594,9 +594,9 @@ int omni_nc_hold(phys_addr_t pa, u64 bytes, gfp_t gfp)
 
 bool omni_nc_batch_add(struct omni_nc_batch *batch, phys_addr_t pa, u64 bytes, bool whole)
 {
-	struct omni_nc_run *last = &batch->runs[batch->nr - 1];
+	struct omni_nc_run *last = batch->nr ? &batch->runs[batch->nr - 1] : NULL;
 
-	if (batch->nr && last->whole == whole && last->pa + last->bytes == pa) {
+	if (last && last->whole == whole && last->pa + last->bytes == pa) {
 		last->bytes += bytes;
 		return true;
 	}

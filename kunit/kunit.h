@@ -109,7 +109,7 @@ void omni_seed(struct kunit *test, struct rnd_state *rnd);
  * @test: the test, whose log says so when it is fewer
  * @full: rounds on a kernel without such checks
  *
- * Return: @full, or an eighth of it under KASAN or KCSAN.
+ * Return: @full, or a 32nd part of it under KASAN or KCSAN.
  * Context: may sleep.
  */
 unsigned int omni_scaled(struct kunit *test, unsigned int full);

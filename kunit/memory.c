@@ -212,8 +212,8 @@ unsigned int omni_scaled(struct kunit *test, unsigned int full)
 {
 	if (!IS_ENABLED(CONFIG_KASAN) && !IS_ENABLED(CONFIG_KCSAN))
 		return full;
-	kunit_info(test, "%u rounds of %u on this kernel", full / 8, full);
-	return full / 8;
+	kunit_info(test, "%u rounds of %u on this kernel", full / 32, full);
+	return full / 32;
 }
 
 u64 omni_counted(enum omni_count what)
