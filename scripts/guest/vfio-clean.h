@@ -9,11 +9,16 @@
 
 #define TRACING "/sys/kernel/debug/tracing"
 
-/* VT-d extended capability SC: VFIO and iommufd enforce coherency then. */
+/*
+ * AMD-Vi forces coherency in every entry. VT-d has the extended capability SC:
+ * VFIO and iommufd enforce coherency then.
+ */
 static bool enforces_coherency(void)
 {
 	char text[64];
 
+	if (!access("/sys/class/iommu/ivhd0", F_OK))
+		return true;
 	return read_text("/sys/class/iommu/dmar0/intel-iommu/ecap", text, sizeof(text)) &&
 	       strtoull(text, NULL, 16) >> 7 & 1;
 }
