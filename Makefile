@@ -13,7 +13,7 @@ FALLBACK := y
 endif
 
 .DEFAULT_GOAL := modules
-.PHONY: modules demo check kunit mutants setup clean help
+.PHONY: modules demo check kunit mutants bench setup clean help
 
 modules:
 	@[ -n "$(KDIR)" ] || { echo "no kernel headers: run scripts/setup.sh, or say KDIR=<headers>" >&2; exit 1; }
@@ -39,6 +39,13 @@ kunit: setup
 mutants: setup
 	@python3 scripts/mutants.py $(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
 
+bench:
+	@scripts/setup.sh --bench
+	@python3 scripts/bench.py $(if $(SCALE),--scale) $(if $(SELFTEST),--selftest) \
+		$(foreach v,$(VENDOR),--vendor $(v)) $(foreach d,$(DRIVER),--driver $(d)) \
+		$(if $(PARTS),--parts '$(PARTS)') $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(KERNEL),--kernel $(KERNEL)) $(if $(JOBS),--jobs $(JOBS))
+
 clean:
 	@if [ -n "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
 	rm -rf build scripts/__pycache__
@@ -63,6 +70,13 @@ help:
 	@echo '  SEED=<n>             repeat the random programs of an earlier run'
 	@echo 'make mutants         put faults into the driver one by one: a suite has to notice each'
 	@echo '  ONLY=<regex>, LIST=1 some of them, or just list them'
+	@echo 'make bench           cost beside the in-tree driver and a driver that does nothing; build/bench/'
+	@echo '  VENDOR=, DRIVER=     only vtd or amd; only noop, ref or omni (several: in quotes)'
+	@echo '  PARTS=<names>        of cases, dma, vfio, state, scale (the first three)'
+	@echo '  SCALE=1              state and scale, too'
+	@echo '  RUNS=<n>             boots of each kind that have to agree (2)'
+	@echo '  KERNEL=stock         on the distribution'"'"'s kernel instead of the plain test kernel'
+	@echo '  SELFTEST=1           only show that a case that fails is noticed'
 	@echo 'make clean           remove what was built'
 	@echo 'VERBOSE=1            with demo or check: stream the consoles'
 	@echo 'Logs of the guests are in build/logs.'

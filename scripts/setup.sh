@@ -5,6 +5,7 @@
 #
 # Usage: setup.sh            install what is missing, print "KVER=<version>"
 #        setup.sh --check    install nothing; say what is missing, exit 1 if anything is
+#        setup.sh --bench    install that, and gnuplot, which draws the charts of the benchmark
 #        setup.sh --kver     print the version alone (nothing is installed)
 #        setup.sh --kdir     print the headers directory of that version
 #
@@ -42,8 +43,8 @@ kver=$(versions | tail -n 1)
 case $mode in
 --kver) [ -n "$kver" ] || exit 1; echo "$kver"; exit 0 ;;
 --kdir) [ -n "$kver" ] || exit 1; echo "/usr/src/linux-headers-$kver"; exit 0 ;;
-install|--check) ;;
-*) echo "setup.sh: unknown option '$mode' (want --check, --kver, --kdir or nothing)" >&2; exit 2 ;;
+install|--check|--bench) ;;
+*) echo "setup.sh: unknown option '$mode' (want --check, --bench, --kver, --kdir or nothing)" >&2; exit 2 ;;
 esac
 
 need qemu-system-x86 qemu-system-x86_64
@@ -56,6 +57,7 @@ need make make
 need python3 python3
 need libc6-dev /usr/include/stdio.h
 need linux-libc-dev /usr/include/linux/vfio.h
+[ "$mode" != --bench ] || need gnuplot-nox gnuplot
 # The dynamic busybox package answers to the same name, and cannot run in a bare initramfs.
 if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
 	missing="$missing busybox-static"
@@ -63,7 +65,7 @@ fi
 [ -n "$kver" ] || missing="$missing linux-image-6.12-amd64 linux-headers-6.12-amd64"
 
 if [ -z "$missing" ]; then
-	[ "$mode" = --check ] || echo "KVER=$kver"
+	[ "$mode" != install ] || echo "KVER=$kver"
 	exit 0
 fi
 if [ "$mode" = --check ]; then
