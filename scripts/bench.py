@@ -575,7 +575,7 @@ def profile(guest, vendor, driver, kernel, case):
         raise HarnessError(f"there is no case {case} that can be profiled")
     symbols = kernel_symbols(guest.kernel)
     task = Task(vendor, driver, (part,), 0, kernel, "count_lines=N", case, ranges_of(symbols))
-    show(f"{vendor.title}, {TITLE[driver]}, {case}: every instruction is traced, this takes a while")
+    show(f"{vendor.title}, {TITLE[driver]}, {case}: every instruction is traced")
     task.execute(guest, show)
     for line in task.outcome.lines:
         m = SYMBOL.search(line)
