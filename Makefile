@@ -13,7 +13,7 @@ FALLBACK := y
 endif
 
 .DEFAULT_GOAL := modules
-.PHONY: modules demo check kunit mutants bench setup clean help
+.PHONY: modules demo check check-install kunit mutants bench setup deb dkms-install dkms-remove clean help
 
 modules:
 	@[ -n "$(KDIR)" ] || { echo "no kernel headers: run scripts/setup.sh, or say KDIR=<headers>" >&2; exit 1; }
@@ -39,12 +39,25 @@ kunit: setup
 mutants: setup
 	@python3 scripts/mutants.py $(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
 
-bench:
-	@scripts/setup.sh --bench
+bench: setup
+	@scripts/setup.sh --packages "to draw the charts of the benchmark" gnuplot-nox
 	@python3 scripts/bench.py $(if $(SCALE),--scale) $(if $(SELFTEST),--selftest) \
 		$(foreach v,$(VENDOR),--vendor $(v)) $(foreach d,$(DRIVER),--driver $(d)) \
 		$(if $(PARTS),--parts '$(PARTS)') $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(KERNEL),--kernel $(KERNEL)) $(if $(JOBS),--jobs $(JOBS))
+
+check-install: setup
+	@python3 scripts/install_check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
+		$(if $(VERBOSE),--verbose)
+
+deb:
+	@scripts/deb.sh
+
+dkms-install:
+	@scripts/install.sh dkms $(KERNELS)
+
+dkms-remove:
+	@scripts/install.sh remove
 
 clean:
 	@if [ -n "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
@@ -77,6 +90,11 @@ help:
 	@echo '  RUNS=<n>             boots of each kind that have to agree (2)'
 	@echo '  KERNEL=stock         on the distribution'"'"'s kernel instead of the plain test kernel'
 	@echo '  SELFTEST=1           only show that a case that fails is noticed'
+	@echo 'make check-install   installing, booting and removing it in guests with a real Debian'
+	@echo 'make deb             the Debian package omniommu-dkms, in build/deb'
+	@echo 'make dkms-install    install for good, as root: DKMS builds it for every supported kernel'
+	@echo '  KERNELS=<versions>   for these kernels only'
+	@echo 'make dkms-remove     undo that'
 	@echo 'make clean           remove what was built'
 	@echo 'VERBOSE=1            with demo or check: stream the consoles'
 	@echo 'Logs of the guests are in build/logs.'

@@ -5,9 +5,11 @@
 #
 # Usage: setup.sh            install what is missing, print "KVER=<version>"
 #        setup.sh --check    install nothing; say what is missing, exit 1 if anything is
-#        setup.sh --bench    install that, and gnuplot, which draws the charts of the benchmark
 #        setup.sh --kver     print the version alone (nothing is installed)
 #        setup.sh --kdir     print the headers directory of that version
+#        setup.sh --packages <why> <package>...
+#                            install these packages alone, if missing, for something that not
+#                            everybody needs
 #
 # The guest kernel is the newest Debian 6.12 for amd64 of which the image and the headers are
 # both installed. Nothing outside the package manager's own files is changed.
@@ -15,6 +17,7 @@
 set -eu
 
 mode=${1:-install}
+why=
 
 versions()	# image and headers present, newest last
 {
@@ -43,26 +46,37 @@ kver=$(versions | tail -n 1)
 case $mode in
 --kver) [ -n "$kver" ] || exit 1; echo "$kver"; exit 0 ;;
 --kdir) [ -n "$kver" ] || exit 1; echo "/usr/src/linux-headers-$kver"; exit 0 ;;
-install|--check|--bench) ;;
-*) echo "setup.sh: unknown option '$mode' (want --check, --bench, --kver, --kdir or nothing)" >&2; exit 2 ;;
+install|--check) ;;
+--packages)
+	why=${2:?setup.sh: --packages wants a reason and packages}
+	shift 2
+	for p; do
+		dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -q -x installed ||
+			missing="$missing $p"
+	done
+	[ -n "$missing" ] || exit 0 ;;
+*) echo "setup.sh: unknown option '$mode' (want --check, --kver, --kdir, --packages or nothing)" >&2; exit 2 ;;
 esac
 
-need qemu-system-x86 qemu-system-x86_64
-need busybox-static busybox
-need kmod modinfo
-need kexec-tools kexec
-need acpica-tools iasl
-need gcc gcc
-need make make
-need python3 python3
-need libc6-dev /usr/include/stdio.h
-need linux-libc-dev /usr/include/linux/vfio.h
-[ "$mode" != --bench ] || need gnuplot-nox gnuplot
-# The dynamic busybox package answers to the same name, and cannot run in a bare initramfs.
-if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
-	missing="$missing busybox-static"
-fi
-[ -n "$kver" ] || missing="$missing linux-image-6.12-amd64 linux-headers-6.12-amd64"
+needs()
+{
+	need qemu-system-x86 qemu-system-x86_64
+	need busybox-static busybox
+	need kmod modinfo
+	need kexec-tools kexec
+	need acpica-tools iasl
+	need gcc gcc
+	need make make
+	need python3 python3
+	need libc6-dev /usr/include/stdio.h
+	need linux-libc-dev /usr/include/linux/vfio.h
+	# The dynamic busybox package answers to the same name, and cannot run in a bare initramfs.
+	if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
+		missing="$missing busybox-static"
+	fi
+	[ -n "$kver" ] || missing="$missing linux-image-6.12-amd64 linux-headers-6.12-amd64"
+}
+[ "$mode" = --packages ] || needs
 
 if [ -z "$missing" ]; then
 	[ "$mode" != install ] || echo "KVER=$kver"
@@ -85,12 +99,12 @@ if [ "$(id -u)" != 0 ]; then
 	}
 	sudo=sudo
 fi
-echo "Installing Debian packages with apt-get:$missing"
+echo "Installing Debian packages with apt-get${why:+, for $why}:$missing"
 echo "That, and only that, needs root${sudo:+ (sudo may ask for your password once)}: nothing is loaded into this machine's kernel."
 
 # One root shell, so that the password is asked for once.
 $sudo env DEBIAN_FRONTEND=noninteractive MISSING="$missing" sh -eu -c '
-	apt-get update -q
+	apt-get -o DPkg::Lock::Timeout=300 update -q
 	want=
 	for p in $MISSING; do
 		case $p in
@@ -109,8 +123,9 @@ $sudo env DEBIAN_FRONTEND=noninteractive MISSING="$missing" sh -eu -c '
 			"with headers; enable the suite (or its backports) that has it" >&2; exit 1; }
 		want="$want linux-image-$v linux-headers-$v" ;;
 	esac
-	apt-get install -q -y --no-install-recommends $want
+	apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends $want
 '
+[ "$mode" != --packages ] || exit 0
 kver=$(versions | tail -n 1)
 [ -n "$kver" ] || { echo "setup.sh: no usable 6.12 kernel after installing" >&2; exit 1; }
 echo "KVER=$kver"

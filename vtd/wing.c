@@ -5,8 +5,12 @@
 #include "vtd.h"
 
 #include <linux/dmar.h>
+#include <linux/module.h>
 #include <linux/pci-ats.h>
 #include <linux/slab.h>
+
+/* scripts/preflight asks the module which IOMMUs it knows. */
+MODULE_INFO(drives, "Intel VT-d");
 
 /* Exported by the kernel, declared in no header of 6.12 that a module sees. */
 extern int intel_iommu_enabled;
