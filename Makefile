@@ -48,7 +48,7 @@ bench: setup
 
 check-install: setup
 	@python3 scripts/install_check.py $(if $(ONLY),--only '$(value ONLY)') $(if $(LIST),--list) \
-		$(if $(VERBOSE),--verbose)
+		$(if $(LONG),--compile) $(if $(VERBOSE),--verbose)
 
 deb:
 	@scripts/deb.sh
@@ -91,6 +91,7 @@ help:
 	@echo '  KERNEL=stock         on the distribution'"'"'s kernel instead of the plain test kernel'
 	@echo '  SELFTEST=1           only show that a case that fails is noticed'
 	@echo 'make check-install   installing, booting and removing it in guests with a real Debian'
+	@echo '  ONLY, LIST           as above; LONG=1 lets DKMS compile in the guests, too'
 	@echo 'make deb             the Debian package omniommu-dkms, in build/deb'
 	@echo 'make dkms-install    install for good, as root: DKMS builds it for every supported kernel'
 	@echo '  KERNELS=<versions>   for these kernels only'
