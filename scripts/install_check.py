@@ -79,21 +79,26 @@ def debian_suite():
 
 
 def said_while(command, what):
-    """Run something long: a line of what it says now and then, all of it if it fails."""
+    """Run something long: a sign of life now and then, all of its output if it fails."""
     start = time.monotonic()
-    tail, told = [], start
+    tail, ended = [], threading.Event()
+
+    def live():
+        while not ended.wait(15):
+            say(f"{what}, {time.monotonic() - start:.0f} s: {tail[-1][:90] if tail else ''}")
+
     proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, errors="replace")
+    threading.Thread(target=live, daemon=True).start()
     try:
         for line in proc.stdout:
             tail = (tail + [line.rstrip()])[-30:]
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                say(f"{what}, {told - start:.0f} s: {line.strip()[:90]}")
     except KeyboardInterrupt:
         proc.terminate()        # it cleans up after itself
         proc.wait()
         raise
+    finally:
+        ended.set()
     if proc.wait():
         raise HarnessError(f"{what} failed:\n" + "\n".join(tail))
     say(f"{what}: done in {time.monotonic() - start:.0f} s")
@@ -366,12 +371,13 @@ def recorded_machines():
     yield "loads-at-boot", m, 2, ["ok vfio", "NOTE identity"], "it comes before their drivers"
 
 
-def host_checks():
-    """What needs no guest."""
+def host_checks(told):
+    """What needs no guest; told(verdict) hears of each at once."""
     verdicts = []
 
     def judge(name, ok, reason):
         verdicts.append(Verdict("host", name, "PASS" if ok else "FAIL", "" if ok else reason))
+        told(verdicts[-1])
 
     for name, machine, want, findings, words in recorded_machines():
         status, text = machine.preflight()
@@ -496,15 +502,15 @@ def main():
         return 0
     console = Console(args.verbose)
     print("host: preflight on recorded machines, the rules, the package", flush=True)
-    verdicts = host_checks()
+    verdicts = host_checks(console.verdict)
     deb, built = build_deb()
     verdicts.append(built)
+    console.verdict(built)
     kernel, module = harness.find_kernel(), None
     if deb:
         module, compiled = compile_packaged(kernel, deb)
         verdicts.append(compiled)
-    for v in verdicts:
-        console.verdict(v)
+        console.verdict(compiled)
     if module and wanted:
         debian = Debian(kernel, deb, None if args.compile else module)
         try:

@@ -50,6 +50,8 @@ else
 	check early/stop-refused "the log does not name $dev" sh -c "dmesg | grep -q 'stop: $dev (nvme)'"
 fi
 
+# The administrator's own file, as the sample says.
+rm /etc/modprobe.d/omniommu.conf
 check deb/remove "dpkg failed" run dpkg -r omniommu-dkms
 if in_initramfs omniommu.ko; then
 	fail deb/out-of-initramfs "the module is still there"
@@ -59,8 +61,5 @@ fi
 check deb/module-gone "$(find /lib/modules -name 'omniommu*')" [ -z "$(find /lib/modules -name 'omniommu*')" ]
 check deb/settings-kept "removal is not purge" [ -e /etc/default/omniommu ]
 check deb/purge "dpkg failed" run dpkg -P omniommu-dkms
-# The administrator's own file, as the sample says.
-rm -f /etc/modprobe.d/omniommu.conf
-update-initramfs -u >/dev/null 2>&1
 nothing_left deb/nothing-left /mnt/manifest
 keep_initramfs

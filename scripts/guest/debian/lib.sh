@@ -18,6 +18,9 @@ heartbeat()
 heartbeat &
 HEART=$!
 
+# The hardest compression takes minutes under TCG.
+echo COMPRESSLEVEL=1 > /etc/initramfs-tools/conf.d/speed
+
 # A module that the host has compiled from the same package: DKMS does all it does but that. Its
 # own way to replace a setting of dkms.conf.
 if [ -e /mnt/omniommu.ko ]; then
@@ -25,8 +28,12 @@ if [ -e /mnt/omniommu.ko ]; then
 	echo "MAKE[0]='cp /mnt/omniommu.ko .'" > /etc/dkms/omniommu.conf
 fi
 
-# run <command...>: its output goes to the console, where the host logs it
-run() { "$@" > /tmp/out 2>&1; local rc=$?; relay < /tmp/out; return $rc; }
+# run <command...>: its output goes to the console, where the host logs it, and to /tmp/out
+run()
+{
+	{ "$@"; echo $? > /tmp/status; } 2>&1 | tee /tmp/out | relay
+	return "$(cat /tmp/status)"
+}
 
 # preflight_says <case> <status> <code>...: what it must find, as CHANGE/code, NOTE/code, ok/code
 preflight_says()
@@ -52,15 +59,19 @@ preflight_says()
 preflight_names() { check "$1" "no sentence says '$2'" grep -q -F -e "$2" /tmp/preflight; }
 
 # manifest <file>: every file that a package, DKMS or initramfs-tools could leave behind, with what
-# is in it; left out is what changes by itself, and what belongs to DKMS: its key and its logs
+# is in it; left out are what changes by itself, DKMS's own key, and, for the time they take to
+# list, tens of thousands of files that only other packages have
 manifest()
 {
 	local d
 	{
-		for d in /boot /etc /lib/modules /usr /var/lib/dkms /var/lib/initramfs-tools; do
-			find "$d" -xdev \( -path '*/__pycache__*' -o -path "/var/lib/dkms/mok.*" \
+		for d in /boot /etc /usr /var/lib/dkms; do
+			find "$d" -xdev \( -path '/usr/src/linux-*' -o -path '/usr/lib/modules/*/kernel' \
+				-o -path '/usr/lib/linux-*' -o -path '/usr/lib/x86_64-linux-gnu' -o -path /usr/lib/gcc \
+				-o -path '/usr/share/perl*' -o -path /usr/share/zoneinfo -o -path /usr/include \
+				-o -path '/usr/share/doc/[a-np-z]*' -o -path '/var/lib/dkms/mok.*' \
 				-o -name 'modules.*' -o -name 'ld.so.cache' -o -name '*-' \
-				-o -path /boot/initrd.img-* -o -path /var/lib/initramfs-tools/* \) -prune \
+				-o -path '/boot/initrd.img-*' \) -prune \
 				-o -type f -printf '%p %s %m\n' -o ! -type f -printf '%p %y\n'
 		done
 		dpkg-query -W -f '${Package} ${db:Status-Status}\n'
