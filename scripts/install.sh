@@ -43,7 +43,7 @@ files()
 	put 755 scripts/preflight "$1/usr/sbin/omniommu-preflight"
 	put 644 install/omniommu-preflight.8 "$1/usr/share/man/man8/omniommu-preflight.8"
 	put 755 install/initramfs-hook "$1/usr/share/initramfs-tools/hooks/omniommu"
-	put 755 install/initramfs-load "$1/usr/share/omniommu/initramfs-load"
+	put 755 install/initramfs-load "$1/usr/share/initramfs-tools/scripts/init-top/omniommu"
 	put 644 install/modprobe.conf "$1/usr/share/omniommu/modprobe.conf"
 	[ -e "$1/etc/default/omniommu" ] || put 644 install/default "$1/etc/default/omniommu"
 }
@@ -112,7 +112,8 @@ remove_files()
 {
 	rm -rf "$source" /usr/share/omniommu
 	rm -f /usr/sbin/omniommu-preflight /usr/share/man/man8/omniommu-preflight.8 \
-		/usr/share/initramfs-tools/hooks/omniommu /etc/default/omniommu
+		/usr/share/initramfs-tools/hooks/omniommu \
+		/usr/share/initramfs-tools/scripts/init-top/omniommu /etc/default/omniommu
 }
 
 dkms_remove()
