@@ -241,7 +241,7 @@ def boots():
     add("install/early", "early", [
         "early/loaded", "early/before-nvme", "early/root-translated", "early/root-data",
         "early/root-mapped", "early/all-translated", "early/options", "early/vfio-option",
-        "early/system-up", "preflight/at-work", "early/stop-refused", "deb/remove",
+        "early/system-up", "preflight/at-work", "preflight/root-not-named", "early/stop-refused", "deb/remove",
         "deb/out-of-initramfs", "deb/module-gone", "deb/settings-kept", "deb/purge",
         "deb/nothing-left"],
         chain="package", mode=OFF, systemd=True, total=900)
