@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness                                                          # noqa: E402
-from harness import OFF, ROOT, Boot, HarnessError, Run, Verdict         # noqa: E402
+from harness import OFF, ROOT, Boot, HarnessError, Run, Verdict, say    # noqa: E402
 
 DEBIAN = harness.GUEST / "debian"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omniommu" / "debian"
@@ -38,10 +38,6 @@ PACKAGES = ["systemd-sysv", "udev", "kmod", "initramfs-tools", "dkms", "openssl"
 
 # Self-tests and certificates that cost ten seconds of a boot under TCG and matter to none.
 LEAN = "initcall_blacklist=jent_mod_init"
-
-
-def say(text):
-    print(f"install: {text}", flush=True)
 
 
 # ---------------------------------------------------------------- the Debian
@@ -195,8 +191,8 @@ class Debian:
         if self.module:
             shutil.copy(self.module, share / "omniommu.ko")
         (share / "env").write_text("".join(
-            f"{k}={shlex.quote(str(v))}\n" for k, v in {"DEB": self.deb.name, "VERSION": self.kernel.version,
-                                            **boot.env}.items()))
+            f"{k}={shlex.quote(str(v))}\n" for k, v in {
+                "DEB": self.deb.name, "VERSION": self.kernel.version, **boot.env}.items()))
         if boot.script == "tree" and not (share / "tree").exists():
             copy_tree(share / "tree")
 
@@ -241,7 +237,8 @@ def boots():
     add("install/early", "early", [
         "early/loaded", "early/before-nvme", "early/root-translated", "early/root-data",
         "early/root-mapped", "early/all-translated", "early/options", "early/vfio-option",
-        "early/system-up", "preflight/at-work", "preflight/root-not-named", "early/stop-refused", "deb/remove",
+        "early/system-up", "preflight/at-work", "preflight/root-not-named",
+        "early/stop-refused", "deb/remove",
         "deb/out-of-initramfs", "deb/module-gone", "deb/settings-kept", "deb/purge",
         "deb/nothing-left"],
         chain="package", mode=OFF, systemd=True, total=900)
@@ -312,7 +309,8 @@ def recorded_machines():
     m = Machine("aarch64", arm_kernel)
     m.file("sys/firmware/acpi/tables/IORT", "")
     m.file("sys/bus/platform/drivers/arm-smmu-v3/uevent", "")
-    yield "arm-acpi-default", m, 3, ["CHANGE in-tree-driver"], "initcall_blacklist=arm_smmu_driver_init"
+    yield "arm-acpi-default", m, 3, ["CHANGE in-tree-driver"], \
+        "initcall_blacklist=arm_smmu_driver_init"
 
     m = Machine("aarch64", arm_kernel, "initcall_blacklist=arm_smmu_driver_init")
     m.file("proc/device-tree/smmuv3@9050000/compatible", "arm,smmu-v3\0")
@@ -415,7 +413,8 @@ def build_deb():
 
 # What DKMS does with dkms.conf, in a folder of its own.
 COMPILE = """set -e
-kernelver={kernel} arch=$(uname -m) kernel_source_dir=/usr/src/linux-headers-{kernel} dkms_tree={tree}
+kernelver={kernel} arch=$(uname -m) dkms_tree={tree}
+kernel_source_dir=/usr/src/linux-headers-{kernel}
 . {source}/dkms.conf
 mkdir -p $dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION
 cp -r {source} $dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build
@@ -518,7 +517,6 @@ def main():
                 verdicts += run_boot(debian, boot, console)
         finally:
             debian.close()
-    count = {r: sum(v.result == r for v in verdicts) for r in ("PASS", "FAIL", "SKIP")}
     failed = [v for v in verdicts if v.result == "FAIL"]
     if failed:
         print("\nfailed:")
@@ -526,19 +524,8 @@ def main():
             print(f"  {v.boot}: {v.name}: {v.reason}")
     print(f"\n{len(wanted)} boots in {time.monotonic() - console.start:.0f} s; "
           f"logs in {harness.LOGS}")
-    print(f"{count['PASS']} passed, {count['FAIL']} failed" +
-          (f", {count['SKIP']} skipped" if count["SKIP"] else ""))
-    return 1 if failed else 0
+    return harness.closing([v.result for v in verdicts])
 
 
 if __name__ == "__main__":
-    harness.end_on_sigterm()
-    try:
-        sys.exit(main())
-    except HarnessError as e:
-        print(f"install: {e}", file=sys.stderr)
-        print("0 passed, 1 failed")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        sys.exit(130)
+    harness.start("install", main)
