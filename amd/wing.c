@@ -5,8 +5,12 @@
 #include "amd.h"
 
 #include <linux/acpi.h>
+#include <linux/module.h>
 #include <linux/pci-ats.h>
 #include <linux/slab.h>
+
+/* scripts/preflight asks the module which IOMMUs it knows. */
+MODULE_INFO(drives, "AMD-Vi");
 
 struct amd_firmware amd_firmware = {
 	.ivhds = LIST_HEAD_INIT(amd_firmware.ivhds),

@@ -9,8 +9,12 @@
 #include "smmu.h"
 
 #include <linux/of.h>
+#include <linux/module.h>
 #include <linux/pci-ats.h>
 #include <linux/slab.h>
+
+/* scripts/preflight asks the module which IOMMUs it knows. */
+MODULE_INFO(drives, "Arm SMMUv3");
 
 /* Where the kernel maps MSI doorbells in domains that users manage. */
 #define SMMU_MSI_BASE		0x8000000
