@@ -17,7 +17,8 @@ span()
 	usleep 500000
 	ledger | while read -r key value; do data "ledger/$name/end/$key $value"; done
 	kmsg "@@MARK $name end"
-	usleep 500000
+	# A busy host takes its time to see the mark.
+	sleep 3
 }
 
 vfio_cases() { vfio-edu "$1" 2>&1 | relay; }
