@@ -659,14 +659,15 @@ class Run:
             sel.register(proc.stdout, selectors.EVENT_READ)
             pending = b""
             quiet_since = time.monotonic()
+            patience = QUIET_LIMIT * (3 if self.boot.kernel in SANITIZED else 1)
             try:
                 while True:
                     now = time.monotonic()
                     if now - start > self.boot.total:
                         self.trouble = f"not finished after {self.boot.total} s"
                         break
-                    if now - quiet_since > QUIET_LIMIT:
-                        self.trouble = f"no output for {QUIET_LIMIT} s"
+                    if now - quiet_since > patience:
+                        self.trouble = f"no output for {patience} s"
                         break
                     if not sel.select(timeout=1):
                         continue

@@ -29,7 +29,7 @@ from harness import Boot, Cpio, HarnessError, Run                       # noqa: 
 STUCK = re.compile(r"detected stall|soft lockup|hard LOCKUP|blocked for more than")
 
 # Seconds a run may take; kernels that check every access are far slower.
-LIMITS = {"plain": 600, "debug": 1200, "kcsan": 1200}
+LIMITS = {"plain": 1200, "debug": 2400, "kcsan": 2400}
 
 # PID 1 of the guest. Faults are injected by the suites, for their own tasks only; here every
 # kind of allocation is made to take part, and messages about it are switched off.
