@@ -622,7 +622,7 @@ static void __exit omni_exit(void)
 module_exit(omni_exit);
 #endif
 
-MODULE_DESCRIPTION("IOMMU driver outside the kernel tree: Intel VT-d and AMD-Vi");
+MODULE_DESCRIPTION("IOMMU driver outside the kernel tree");
 MODULE_AUTHOR("The omniommu authors");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(IOMMUFD);

@@ -92,6 +92,19 @@ static void recorder_begin(struct recorder *r)
 	recorder_look(r);
 }
 
+/* What was recorded so far; the recorder's thread goes on. */
+static void recorder_take(struct recorder *r, struct recorder *taken)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&r->lock, flags);
+	taken->m = r->m;
+	taken->words = r->words;
+	taken->nr = r->nr;
+	memcpy(taken->seen, r->seen, sizeof(r->seen));
+	raw_spin_unlock_irqrestore(&r->lock, flags);
+}
+
 /*
  * S3: is a value that was seen between two others in order? The hardware may
  * read an entry in parts: each is the old one's or the new one's, and only on
@@ -120,12 +133,14 @@ static void s3_judge(struct kunit *test, struct recorder *r, unsigned int i, con
 static void s3_every_value_is_the_old_or_the_new(struct kunit *test)
 {
 	struct recorder *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct recorder *taken = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
 	struct task_struct *task;
 	unsigned int from, to, i, steps = 0;
 	struct entries e;
 	char what[64];
 
 	KUNIT_ASSERT_NOT_NULL(test, r);
+	KUNIT_ASSERT_NOT_NULL(test, taken);
 	entries_setup(test, &e);
 	raw_spin_lock_init(&r->lock);
 	r->m = e.m;
@@ -155,9 +170,10 @@ static void s3_every_value_is_the_old_or_the_new(struct kunit *test)
 			recorder_look(r);
 			steps++;
 			/* A step a part. */
-			KUNIT_EXPECT_LE(test, r->nr, 1 + omni_kit(test)->entry_parts);
-			for (i = 0; i < r->nr && i < RECORDED; i++)
-				s3_judge(test, r, i, old, new, may_block, what);
+			recorder_take(r, taken);
+			KUNIT_EXPECT_LE(test, taken->nr, 1 + omni_kit(test)->entry_parts);
+			for (i = 0; i < taken->nr && i < RECORDED; i++)
+				s3_judge(test, taken, i, old, new, may_block, what);
 		}
 	}
 	omni_sample_with(NULL, NULL);

@@ -119,15 +119,12 @@ def base_image(kernel):
     try:
         hook = CUSTOMIZE.format(debian=shlex.quote(str(DEBIAN)), kernel=kernel.version,
                                 out=shlex.quote(str(out)))
-        mirror = "http://deb.debian.org/debian"
         root = [] if os.geteuid() == 0 else ["sudo"]
         if root:
             say("making file systems needs root: sudo may ask for your password")
         said_while([*root, "mmdebstrap", "--mode=root", "--variant=minbase", "--format=null",
                     "--include=" + ",".join(packages), "--aptopt=APT::Install-Recommends false",
-                    f"--customize-hook={hook}", suite, "/dev/null",
-                    f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main",
-                    f"deb {mirror}-security {suite}-security main"], "mmdebstrap")
+                    f"--customize-hook={hook}", suite, "/dev/null"], "mmdebstrap")
         if root:
             subprocess.run([*root, "chown", "-R", str(os.geteuid()), out], check=True)
         for old in CACHE.glob(f"{suite}-*"):
