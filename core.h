@@ -22,7 +22,18 @@ struct omni_core {
 	bool stopping;
 };
 
+/**
+ * struct omni_domains - the domains there are
+ * @lock: protects @list and of omni_seen: listed, leaving, dir and viewers
+ * @list: by omni_seen.node
+ */
+struct omni_domains {
+	struct mutex lock;	/* see @lock above */
+	struct list_head list;
+};
+
 extern struct omni_core omni_core;
+extern struct omni_domains omni_domains;
 extern struct iommu_domain omni_blocked;
 extern const struct omni_wing vtd_wing;
 extern const struct omni_wing amd_wing;
@@ -49,6 +60,14 @@ int omni_reach_add(struct omni_domain *domain, struct omni_device *od, u32 *tag)
  * Context: may sleep.
  */
 void omni_reach_remove(struct omni_domain *domain, struct omni_device *od, int err);
+
+/**
+ * omni_domains_shown() - somebody asks for domains: give them directories and
+ *	their own parts of the ledger
+ *
+ * Context: may sleep.
+ */
+void omni_domains_shown(void);
 
 /**
  * omni_life_init() - prepare orderly shutdown, suspend and stop

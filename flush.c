@@ -8,7 +8,7 @@
  * leaf-only hint holds. How a unit carries a request out is the wing's
  * business. Rules: F1 to F3, F5, F6, S2.
  */
-#include "include/omniommu.h"
+#include "include/omni_trace.h"
 
 #include <linux/printk.h>
 
@@ -24,20 +24,9 @@ bool omni_attached(struct omni_domain *domain)
 	return attached;
 }
 
-/* The last word of every plan: is anybody there to be flushed? */
-static bool omni_plan(struct omni_domain *domain)
-{
-	if (!omni_attached(domain)) {
-		omni_count(OMNI_ELIDED_UNATTACHED);
-		return false;
-	}
-	omni_count(OMNI_FLUSH_NEEDED);
-	return true;
-}
-
-/* Take the tables out of domain->replaced whose range is being synced. */
-static void omni_take_replaced(struct omni_domain *domain, unsigned long iova,
-			       size_t size, struct list_head *tables)
+/* Take the tables out of domain->replaced that translated a part of a range. */
+static void omni_take_replaced(struct omni_domain *domain, unsigned long iova, size_t size,
+			       struct list_head *tables)
 {
 	struct omni_table *table, *next;
 	unsigned long flags;
@@ -49,34 +38,10 @@ static void omni_take_replaced(struct omni_domain *domain, unsigned long iova,
 	spin_unlock_irqrestore(&domain->free_lock, flags);
 }
 
-bool omni_plan_sync(struct omni_domain *domain,
-		    struct iommu_iotlb_gather *gather, struct omni_inv *inv)
-{
-	omni_count(OMNI_OPS_SYNC);
-	if (!gather->end) {
-		omni_count(OMNI_ELIDED_NOTHING);
-		return false;
-	}
-	/* Left by a map that failed half way and is being undone. */
-	if (unlikely(!list_empty(&domain->replaced)))
-		omni_take_replaced(domain, gather->start,
-				   gather->end - gather->start + 1, &gather->freelist);
-	*inv = (struct omni_inv) {
-		.scope = OMNI_INV_RANGE,
-		.first = gather->start >> OMNI_PAGE_LG2,
-		.last = gather->end >> OMNI_PAGE_LG2,
-		.leaf_only = list_empty(&gather->freelist),
-		.device_tlb = true,
-	};
-	return omni_plan(domain);
-}
-
 bool omni_plan_sync_map(struct omni_domain *domain, unsigned long iova,
 			size_t size, struct omni_inv *inv,
 			struct list_head *tables)
 {
-	omni_count(OMNI_OPS_SYNC_MAP);
-
 	*inv = (struct omni_inv) {
 		.scope = OMNI_INV_RANGE,
 		.first = iova >> OMNI_PAGE_LG2,
@@ -86,13 +51,16 @@ bool omni_plan_sync_map(struct omni_domain *domain, unsigned long iova,
 		omni_take_replaced(domain, iova, size, tables);
 		if (!list_empty(tables)) {
 			inv->device_tlb = true;
-			return omni_plan(domain);
+			omni_count_end(domain, OMNI_MAP_ASKED);
+			trace_omni_plan(domain, OMNI_MAP_ASKED, inv);
+			return true;
 		}
 	}
 
 	switch (domain->flush_added) {
 	case OMNI_ADDED_FREE:
-		omni_count(OMNI_ELIDED_NOT_CACHED);
+		omni_count_end(domain, OMNI_MAP_NOT_CACHED);
+		trace_omni_plan(domain, OMNI_MAP_NOT_CACHED, inv);
 		return false;
 	case OMNI_ADDED_WRITE_BUFFER:
 		inv->scope = OMNI_INV_WRITE_BUFFER;
@@ -104,7 +72,9 @@ bool omni_plan_sync_map(struct omni_domain *domain, unsigned long iova,
 		 */
 		break;
 	}
-	return omni_plan(domain);
+	omni_count_end(domain, OMNI_MAP_ASKED);
+	trace_omni_plan(domain, OMNI_MAP_ASKED, inv);
+	return true;
 }
 
 bool omni_plan_flush_all(struct omni_domain *domain, struct omni_inv *inv,
@@ -112,42 +82,46 @@ bool omni_plan_flush_all(struct omni_domain *domain, struct omni_inv *inv,
 {
 	unsigned long flags;
 
-	omni_count(OMNI_OPS_FLUSH_ALL);
+	omni_count_end(domain, OMNI_ALL_ASKED);
 	/*
 	 * Tables are put on the list after they are unlinked and taken from
 	 * it before the flush begins, so the flush covers each one taken.
 	 */
-	if (!list_empty(&domain->lazy) || !list_empty(&domain->replaced)) {
+	if (!list_empty(&domain->lazy)) {
 		spin_lock_irqsave(&domain->free_lock, flags);
 		list_splice_tail_init(&domain->lazy, tables);
-		list_splice_tail_init(&domain->replaced, tables);
 		spin_unlock_irqrestore(&domain->free_lock, flags);
 	}
 	*inv = (struct omni_inv) {
 		.scope = OMNI_INV_DOMAIN,
 		.device_tlb = true,
 	};
-	return omni_plan(domain);
+	trace_omni_plan(domain, OMNI_ALL_ASKED, inv);
+	return true;
 }
 
-void omni_gather(struct omni_domain *domain, struct iommu_iotlb_gather *gather,
-		 unsigned long iova, size_t size, struct list_head *tables)
+void omni_gather_tables(struct omni_domain *domain, struct iommu_iotlb_gather *gather,
+			struct list_head *tables)
 {
 	unsigned long flags;
 
-	if (iommu_iotlb_gather_queued(gather)) {
-		omni_count(OMNI_ELIDED_QUEUED);
-		if (!list_empty(tables)) {
-			spin_lock_irqsave(&domain->free_lock, flags);
-			list_splice_tail_init(tables, &domain->lazy);
-			spin_unlock_irqrestore(&domain->free_lock, flags);
-		}
+	if (!iommu_iotlb_gather_queued(gather)) {
+		list_splice_tail_init(tables, &gather->freelist);
 		return;
 	}
-	if (gather->end)
-		omni_count(OMNI_FLUSH_MERGED);
-	iommu_iotlb_gather_add_range(gather, iova, size);
-	list_splice_tail_init(tables, &gather->freelist);
+	spin_lock_irqsave(&domain->free_lock, flags);
+	list_splice_tail_init(tables, &domain->lazy);
+	spin_unlock_irqrestore(&domain->free_lock, flags);
+}
+
+void omni_gather_replaced(struct omni_domain *domain, struct iommu_iotlb_gather *gather,
+			  unsigned long iova, size_t size)
+{
+	LIST_HEAD(tables);
+
+	omni_take_replaced(domain, iova, size, &tables);
+	if (!list_empty(&tables))
+		omni_gather_tables(domain, gather, &tables);
 }
 
 void omni_tables_done(struct omni_domain *domain, struct list_head *tables,
@@ -155,11 +129,14 @@ void omni_tables_done(struct omni_domain *domain, struct list_head *tables,
 {
 	if (err && !domain->tainted) {
 		domain->tainted = true;
-		pr_err("an invalidation failed (%d): the page-table pages of its domain are leaked on purpose, since a unit may still use them\n",
-		       err);
+		pr_err_ratelimited("domain %u: an invalidation failed (%d): its page-table pages are leaked on purpose, since a unit may still use them\n",
+				   domain->seen.id, err);
 	}
-	if (err)
+	if (err) {
 		INIT_LIST_HEAD(tables);
-	else
+	} else if (!list_empty(tables)) {
+		if (unlikely(omni_watched(domain)))
+			omni_tables_keep(domain, tables);
 		omni_tables_free(tables);
+	}
 }

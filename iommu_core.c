@@ -10,6 +10,7 @@
  * translations.
  */
 #include "core.h"
+#include "include/omni_trace.h"
 
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
@@ -165,10 +166,13 @@ static int omni_set_state(struct omni_device *od, enum omni_state state,
 	if (state == OMNI_PAGING && old == domain)
 		return 0;
 	if (state == OMNI_PAGING) {
-		if (domain->wing != wing || !wing->compatible(domain, od->unit))
+		if (domain->wing != wing)
 			return -EINVAL;
 		mutex_lock(&domain->attach_lock);
-		ret = omni_nc_enter(domain, od, &counted);
+		/* Locked: what is enforced meanwhile may be more than the unit can do. */
+		ret = wing->compatible(domain, od->unit) ? 0 : -EINVAL;
+		if (!ret)
+			ret = omni_nc_enter(domain, od, &counted);
 		if (!ret) {
 			ret = omni_reach_add(domain, od, &tag);
 			if (ret && counted)
@@ -181,7 +185,8 @@ static int omni_set_state(struct omni_device *od, enum omni_state state,
 	}
 
 	target = state == OMNI_IDENTITY ? &omni_identity : domain;
-	ret = wing->attach(od, target, tag);
+	ret = omni_attach(od, target, tag);
+	trace_omni_attach(od, state, domain, ret);
 	if (ret && state == OMNI_PAGING) {
 		mutex_lock(&domain->attach_lock);
 		omni_reach_remove(domain, od, ret);
@@ -242,12 +247,16 @@ struct iommu_domain omni_blocked = {
 
 /* Domains */
 
-int omni_domain_init(struct omni_domain *domain, const struct omni_wing *wing)
+struct omni_domain *omni_domain_new(const struct omni_wing *wing, size_t size)
 {
+	struct omni_domain *domain = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	struct omni_reach *reach = omni_reach_alloc(0, 0, GFP_KERNEL_ACCOUNT);
 
-	if (!reach)
-		return -ENOMEM;
+	if (!domain || !reach) {
+		kfree(reach);
+		kfree(domain);
+		return NULL;
+	}
 	domain->wing = wing;
 	omni_nc_init(&domain->nc);
 	RCU_INIT_POINTER(domain->reach, reach);
@@ -255,10 +264,12 @@ int omni_domain_init(struct omni_domain *domain, const struct omni_wing *wing)
 	spin_lock_init(&domain->free_lock);
 	INIT_LIST_HEAD(&domain->lazy);
 	INIT_LIST_HEAD(&domain->replaced);
-	return 0;
+	omni_seen_init(domain);
+	return domain;
 }
 
-void omni_domain_fini(struct omni_domain *domain)
+/* Frees or, for a tainted domain, deliberately leaks what unmaps left behind. */
+static void omni_domain_drop(struct omni_domain *domain)
 {
 	struct omni_reach *reach = rcu_dereference_protected(domain->reach, 1);
 
@@ -267,6 +278,35 @@ void omni_domain_fini(struct omni_domain *domain)
 		omni_tables_free(&domain->replaced);
 	}
 	kfree_rcu(reach, rcu);
+	kfree(domain);
+}
+
+struct omni_domain *omni_domain_made(struct omni_domain *domain, int err)
+{
+	if (err) {
+		omni_domain_drop(domain);
+		return ERR_PTR(err);
+	}
+	domain->iommu.geometry = (struct iommu_domain_geometry) {
+		.aperture_start = 0,
+		.aperture_end = domain->pt.last,
+		.force_aperture = true,
+	};
+	return domain;
+}
+
+void omni_free_paging(struct iommu_domain *iommu)
+{
+	struct omni_domain *domain = to_omni_domain(iommu);
+	LIST_HEAD(tables);
+
+	omni_domain_hide(domain);
+	omni_nc_fini(domain);
+	domain->pt.ops->fini(&domain->pt, &tables);
+	if (domain->pt.above)
+		list_add(&omni_table(domain->pt.above)->node, &tables);
+	omni_tables_done(domain, &tables, domain->tainted ? -EIO : 0);
+	omni_domain_drop(domain);
 }
 
 static struct iommu_domain *omni_domain_alloc_paging(struct device *dev)
@@ -285,7 +325,10 @@ static struct iommu_domain *omni_domain_alloc_paging(struct device *dev)
 		domain = od ? od->unit->wing->domain_alloc(od, false) : ERR_PTR(-ENODEV);
 		mutex_unlock(&omni_core.lock);
 	}
-	return IS_ERR(domain) ? ERR_CAST(domain) : &domain->iommu;
+	if (IS_ERR(domain))
+		return ERR_CAST(domain);
+	omni_domain_list(domain);
+	return &domain->iommu;
 }
 
 /* What iommufd asks for, complete on return. */
@@ -302,6 +345,7 @@ static struct iommu_domain *omni_domain_alloc_user(struct device *dev, u32 flags
 	if (IS_ERR(domain))
 		return ERR_CAST(domain);
 	domain->iommu.type = IOMMU_DOMAIN_UNMANAGED;
+	omni_domain_list(domain);
 	return &domain->iommu;
 }
 
@@ -381,6 +425,8 @@ static struct iommu_device *omni_probe_device(struct device *dev)
 	mutex_lock(&omni_core.lock);
 	list_add_tail(&od->node, &omni_core.devices);
 	mutex_unlock(&omni_core.lock);
+	if (od->unit->wing->show && od->unit->wing->show->device_add)
+		od->unit->wing->show->device_add(od);
 	return &od->unit->iommu;
 }
 
@@ -409,6 +455,8 @@ static void omni_release_device(struct device *dev)
 	/* When the module stops, what follows is no IOMMU at all. */
 	omni_set_state(od, omni_core.stopping ? OMNI_IDENTITY : OMNI_BLOCKED, NULL);
 
+	if (od->unit->wing->show && od->unit->wing->show->device_remove)
+		od->unit->wing->show->device_remove(od);
 	mutex_lock(&omni_core.lock);
 	list_del(&od->node);
 	mutex_unlock(&omni_core.lock);
@@ -420,9 +468,25 @@ static void omni_release_device(struct device *dev)
 	od->unit->wing->release(od);
 }
 
+/* Devices that share an entry of a unit's tables can't be told apart by it. */
+static struct iommu_group *omni_shared_group(struct omni_device *od)
+{
+	struct iommu_group *group = NULL;
+	struct omni_device *other;
+
+	mutex_lock(&omni_core.lock);
+	list_for_each_entry(other, &omni_core.devices, node)
+		if (!group && other != od && other->unit == od->unit && other->rid == od->rid)
+			group = iommu_group_get(other->dev);
+	mutex_unlock(&omni_core.lock);
+	return group;
+}
+
 static struct iommu_group *omni_device_group(struct device *dev)
 {
-	return dev_is_pci(dev) ? pci_device_group(dev) : generic_device_group(dev);
+	if (dev_is_pci(dev))
+		return pci_device_group(dev);
+	return omni_shared_group(omni_device(dev)) ?: generic_device_group(dev);
 }
 
 /* L1: whoever does DMA already goes on with the addresses it has. */
@@ -456,7 +520,8 @@ static int omni_of_xlate(struct device *dev, const struct of_phandle_args *args)
 	return args->args_count == 1 ? iommu_fwspec_add_ids(dev, args->args, 1) : -EINVAL;
 }
 
-static const struct iommu_ops omni_ops = {
+/* The suites register nothing. */
+static const struct iommu_ops __maybe_unused omni_ops = {
 	.capable = omni_capable,
 	.domain_alloc_paging = omni_domain_alloc_paging,
 	.domain_alloc_user = omni_domain_alloc_user,
@@ -565,6 +630,12 @@ static int omni_check_untrusted(void)
 	return 0;
 }
 
+#ifdef OMNI_TEST_SKIP_UNMAP_FLUSH
+bool omni_test_skip = true;
+module_param_named(skip, omni_test_skip, bool, 0600);
+MODULE_PARM_DESC(skip, "do not invalidate on unmap: for tests only, protects nothing");
+#endif
+
 static int __init omni_init(void)
 {
 	int i, ret, nr = 0;
@@ -578,6 +649,7 @@ static int __init omni_init(void)
 	ret = omni_life_init();
 	if (ret)
 		return ret;
+	omni_debugfs_init();
 
 	for (i = 0; i < ARRAY_SIZE(omni_wings); i++) {
 		ret = omni_wings[i]->start(omni_wings[i]);
@@ -596,7 +668,6 @@ static int __init omni_init(void)
 	ret = omni_register();
 	if (ret)
 		goto err;
-	omni_ledger_init();
 	pr_info("%d unit%s on\n", nr, nr == 1 ? "" : "s");
 	return 0;
 
@@ -604,6 +675,7 @@ err:
 	omni_unregister();
 	omni_acs_restore_all();
 	omni_units_destroy();
+	omni_debugfs_exit();
 	omni_life_exit();
 	rcu_barrier();
 	return ret;
@@ -614,7 +686,7 @@ static void __exit omni_exit(void)
 {
 	/* Devices hold the module, so whoever gets here has stopped it. */
 	omni_stop();
-	omni_ledger_exit();
+	omni_debugfs_exit();
 	omni_life_exit();
 	/* Snapshots and devices are freed by RCU. */
 	rcu_barrier();

@@ -17,8 +17,9 @@
  *    in, and nobody returns from omni_nc_out() before what he made 0 is clean.
  * 3. The count of a page goes down only after the invalidation of the mapping
  *    that leaves. So at 1 to 0 no mapping, of any domain, can be used.
- * 4. A page whose count is 0 while somebody holds it may be owed: it is
- *    cleaned when the last hold ends, or when it comes back in, which pays.
+ * 4. A page that left its last mapping by a lazy unmap of one that holds it is
+ *    owed: it is cleaned when a hold of it ends, or when it comes back in,
+ *    which pays. Any other way out cleans, whoever holds the page.
  * 5. A chunk is freed by whoever finds it unused and all its counts 0. Only
  *    omni_nc_in() and omni_nc_hold() allocate.
  *
@@ -35,10 +36,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
-#ifndef OMNI_KUNIT
-#define CREATE_TRACE_POINTS
 #include "include/omni_trace.h"
-#endif
 
 #define NC_PAGES	512U
 #define NC_CHUNK	SZ_2M
@@ -53,7 +51,7 @@
  * @held: holds of all its pages
  * @pages: mappings of each page by smaller leaves, NULL until there is one
  * @holds: holds of each page by ranges that do not cover the chunk, or NULL
- * @owed: a bit a page: it left its last mapping while held
+ * @owed: a bit a page: it left its last mapping by a lazy unmap, held
  */
 struct omni_nc_chunk {
 	struct mutex lock;	/* see @lock above */
@@ -301,11 +299,12 @@ static void nc_in_pages(struct omni_nc_chunk *chunk, unsigned int first, unsigne
 }
 
 /* Pages @first to @end have left their last mapping. */
-static void nc_left(struct omni_nc_chunk *chunk, unsigned int first, unsigned int end)
+static void nc_left(struct omni_nc_chunk *chunk, unsigned int first, unsigned int end,
+		    bool lazy)
 {
 	unsigned int i, run = first, owed = 0;
 
-	for (i = first; (chunk->held || chunk->holds) && i < end; i++) {
+	for (i = first; lazy && i < end; i++) {
 		if (!nc_held(chunk, i))
 			continue;
 		__set_bit(i, chunk->owed);
@@ -317,7 +316,7 @@ static void nc_left(struct omni_nc_chunk *chunk, unsigned int first, unsigned in
 	omni_count_add(OMNI_NC_OWED, owed);
 }
 
-static void nc_out_whole(struct omni_nc_chunk *chunk)
+static void nc_out_whole(struct omni_nc_chunk *chunk, bool lazy)
 {
 	unsigned int i, run = 0, shared = 0;
 
@@ -332,14 +331,15 @@ static void nc_out_whole(struct omni_nc_chunk *chunk)
 		if (!chunk->pages[i])
 			continue;
 		shared++;
-		nc_left(chunk, run, i);
+		nc_left(chunk, run, i, lazy);
 		run = i + 1;
 	}
-	nc_left(chunk, run, NC_PAGES);
+	nc_left(chunk, run, NC_PAGES, lazy);
 	omni_count_add(OMNI_NC_SHARED_OUT, shared);
 }
 
-static void nc_out_pages(struct omni_nc_chunk *chunk, unsigned int first, unsigned int end)
+static void nc_out_pages(struct omni_nc_chunk *chunk, unsigned int first, unsigned int end,
+			 bool lazy)
 {
 	unsigned int i, run = first, shared = 0;
 
@@ -352,18 +352,28 @@ static void nc_out_pages(struct omni_nc_chunk *chunk, unsigned int first, unsign
 		if (!(--chunk->pages[i] | chunk->whole))
 			continue;
 		shared++;
-		nc_left(chunk, run, i);
+		nc_left(chunk, run, i, lazy);
 		run = i + 1;
 	}
-	nc_left(chunk, run, i);
+	nc_left(chunk, run, i, lazy);
 	omni_count_add(OMNI_NC_SHARED_OUT, shared);
 }
 
-/* May every count of the range be one higher? */
+/* May a count be one higher? */
+static bool nc_may_grow(u32 count)
+{
+#ifdef OMNI_KUNIT
+	if (omni_nc_test.limit)
+		return count < omni_nc_test.limit;
+#endif
+	return count < U32_MAX;
+}
+
+/* May every count of the range? */
 static bool nc_room(const u32 *counts, unsigned int first, unsigned int end)
 {
 	for (; first < end; first++)
-		if (counts[first] == U32_MAX)
+		if (!nc_may_grow(counts[first]))
 			return false;
 	return true;
 }
@@ -377,7 +387,7 @@ static int nc_in_chunk(unsigned long index, unsigned int first, unsigned int end
 	if (!chunk)
 		return -ENOMEM;
 	if (whole) {
-		if (chunk->whole == U32_MAX)
+		if (!nc_may_grow(chunk->whole))
 			ret = -EOVERFLOW;
 		else
 			nc_in_whole(chunk);
@@ -393,16 +403,16 @@ static int nc_in_chunk(unsigned long index, unsigned int first, unsigned int end
 }
 
 static void nc_out_chunk(unsigned long index, unsigned int first, unsigned int end,
-			 bool whole)
+			 bool whole, bool lazy)
 {
 	struct omni_nc_chunk *chunk = nc_get(index, 0);
 
 	if (WARN_ON_ONCE(!chunk))
 		return;
 	if (whole)
-		nc_out_whole(chunk);
+		nc_out_whole(chunk, lazy);
 	else
-		nc_out_pages(chunk, first, end);
+		nc_out_pages(chunk, first, end, lazy);
 	nc_put(chunk);
 }
 
@@ -414,7 +424,7 @@ static int nc_hold_chunk(unsigned long index, unsigned int first, unsigned int e
 	if (!chunk)
 		return -ENOMEM;
 	if (end - first == NC_PAGES) {
-		if (chunk->held == U32_MAX) {
+		if (!nc_may_grow(chunk->held)) {
 			ret = -EOVERFLOW;
 		} else {
 			chunk->held++;
@@ -449,10 +459,9 @@ static void nc_release_chunk(unsigned long index, unsigned int first, unsigned i
 			chunk->holds[i]--;
 	}
 	for (i = first; i < end; i++) {
-		if (test_bit(i, chunk->owed) && !nc_held(chunk, i)) {
-			__clear_bit(i, chunk->owed);
+		/* Also if others hold it: this one gets it back now. */
+		if (__test_and_clear_bit(i, chunk->owed))
 			continue;
-		}
 		nc_clean(chunk, run, i, true);
 		run = i + 1;
 	}
@@ -500,7 +509,7 @@ bool omni_nc_bulk_begin(u64 bytes)
 {
 	unsigned int above = READ_ONCE(omni_nc_wbinvd_above);
 
-	if (!IS_ENABLED(CONFIG_X86) || likely(!above) || bytes >> 20 <= above)
+	if (!OMNI_CLEANS_ALL || likely(!above) || bytes >> 20 <= above)
 		return false;
 	down_write(&omni_nc_gate);
 	WRITE_ONCE(omni_nc_bulk_owner, current);
@@ -520,19 +529,24 @@ void omni_nc_bulk_end(bool begun)
 	up_write(&omni_nc_gate);
 }
 
-void omni_nc_out(phys_addr_t pa, u64 bytes, bool whole)
+static void nc_out(phys_addr_t pa, u64 bytes, bool whole, bool lazy)
 {
 	bool entered = nc_gate_enter();
 
 	while (bytes) {
 		struct nc_part p = nc_part(pa, bytes);
 
-		nc_out_chunk(p.index, p.first, p.end, whole);
+		nc_out_chunk(p.index, p.first, p.end, whole, lazy);
 		pa += p.bytes;
 		bytes -= p.bytes;
 		cond_resched();
 	}
 	nc_gate_leave(entered);
+}
+
+void omni_nc_out(phys_addr_t pa, u64 bytes, bool whole)
+{
+	nc_out(pa, bytes, whole, false);
 }
 
 int omni_nc_in(phys_addr_t pa, u64 bytes, bool whole, gfp_t gfp)
@@ -610,12 +624,12 @@ bool omni_nc_batch_add(struct omni_nc_batch *batch, phys_addr_t pa, u64 bytes, b
 	return true;
 }
 
-void omni_nc_batch_out(struct omni_nc_batch *batch)
+void omni_nc_batch_out(struct omni_nc_batch *batch, bool lazy)
 {
 	unsigned int i;
 
 	for (i = 0; i < batch->nr; i++)
-		omni_nc_out(batch->runs[i].pa, batch->runs[i].bytes, batch->runs[i].whole);
+		nc_out(batch->runs[i].pa, batch->runs[i].bytes, batch->runs[i].whole, lazy);
 	batch->nr = 0;
 }
 

@@ -30,6 +30,10 @@
  *    out before the table is freed, or leaked.
  * 5. A sync goes by its gather's tag, not by the domain's state, which may
  *    have changed since: what was pending or unlinked stays so.
+ * 6. No two gathers have the same tag while an entry does. When the tags are
+ *    used up, whoever wants one settles all that is pending, as a map does
+ *    with what is in its way, and a new round begins. A gather of an earlier
+ *    round has nothing pending then; if it goes on, it gets another tag.
  *
  * So N1: a marked leaf is stored after omni_nc_in() has returned, by a map,
  * or marked before the device is attached. N2: the caller of an unmap gets
@@ -42,12 +46,15 @@
  */
 #include "include/omniommu.h"
 
+#include <linux/bitfield.h>
+#include <linux/dma-map-ops.h>
 #include <linux/rcupdate.h>
 
 void omni_nc_init(struct omni_nc *nc)
 {
 	init_rwsem(&nc->lock);
 	atomic_set(&nc->tag, 0);
+	nc->round = 0;
 }
 
 /* Be alone with a page table: after this, nobody else changes it. */
@@ -55,6 +62,7 @@ static void omni_nc_freeze(struct omni_domain *domain)
 {
 	if (!domain->pt.tracked) {
 		WRITE_ONCE(domain->pt.tracked, true);
+		WRITE_ONCE(domain->pt.end, 0);
 		/* Waits for everybody who found it clear. */
 		synchronize_rcu_expedited();
 	}
@@ -64,13 +72,16 @@ static void omni_nc_freeze(struct omni_domain *domain)
 static void omni_nc_thaw(struct omni_domain *domain, bool tracked)
 {
 	WRITE_ONCE(domain->pt.tracked, tracked);
+	WRITE_ONCE(domain->pt.end, tracked ? 0 : domain->pt.last + 1);
 	up_write(&domain->nc.lock);
 }
 
 static bool omni_can_no_snoop(struct omni_device *od)
 {
+	/* Some machines have devices whose accesses never snoop. */
 	if (od->snoop == OMNI_SNOOP_UNKNOWN)
-		od->snoop = !dev_is_pci(od->dev) || omni_pci_no_snoop(to_pci_dev(od->dev)) ?
+		od->snoop = !dev_is_pci(od->dev) || !dev_is_dma_coherent(od->dev) ||
+			    omni_pci_no_snoop(to_pci_dev(od->dev)) ?
 			    OMNI_SNOOP_MAYBE : OMNI_SNOOP_ALWAYS;
 	return od->snoop == OMNI_SNOOP_MAYBE;
 }
@@ -136,7 +147,8 @@ bool omni_nc_enforce(struct omni_domain *domain, u64 bits)
 	if (nc->enforced)
 		return true;
 	omni_nc_freeze(domain);
-	if (!nc->ops->mapped(domain)) {
+	/* Tables of queued unmaps are counted still. */
+	if (!nc->ops->mapped(domain) && list_empty(&domain->lazy)) {
 		domain->pt.leaf_bits &= ~nc->ops->tracked;
 		domain->pt.leaf_bits |= bits;
 		nc->enforced = true;
@@ -152,13 +164,38 @@ void omni_nc_fini(struct omni_domain *domain)
 		return;
 	down_write(&domain->nc.lock);
 	domain->nc.ops->untrack(domain, true);
+	/* Their flush never came; they are freed, or leaked, with the domain. */
+	domain->nc.ops->unlinked(&domain->lazy);
 	up_write(&domain->nc.lock);
 }
 
-u32 omni_nc_tag(struct omni_domain *domain, struct iommu_iotlb_gather *gather)
+u32 omni_nc_tag_of(const struct omni_nc *nc, const struct iommu_iotlb_gather *gather)
 {
-	while (!gather->pgsize)
-		gather->pgsize = atomic_inc_return(&domain->nc.tag) &
-				 (BIT(OMNI_NC_TAG_BITS) - 1);
-	return gather->pgsize;
+	lockdep_assert_held(&nc->lock);
+	return FIELD_GET(OMNI_NC_ROUND, gather->pgsize) == nc->round ?
+	       FIELD_GET(OMNI_NC_TAG, gather->pgsize) : 0;
+}
+
+u32 omni_nc_tag(struct omni_nc *nc, struct iommu_iotlb_gather *gather)
+{
+	u32 tag = omni_nc_tag_of(nc, gather);
+
+	if (tag)
+		return tag;
+	tag = atomic_inc_return(&nc->tag);
+	if (tag > OMNI_NC_TAG)
+		return 0;
+	gather->pgsize &= OMNI_NC_LAZY | OMNI_GATHER_LEVELS;
+	gather->pgsize |= FIELD_PREP(OMNI_NC_ROUND, nc->round) | tag;
+	return tag;
+}
+
+void omni_nc_new_round(struct omni_nc *nc)
+{
+	lockdep_assert_held_write(&nc->lock);
+	/* Others may have wanted it, too. */
+	if (atomic_read(&nc->tag) <= OMNI_NC_TAG)
+		return;
+	atomic_set(&nc->tag, 0);
+	nc->round++;
 }

@@ -2,7 +2,8 @@
 /*
  * Pinned pages as one object, for code that maps them into domains of its own
  * (include/omni_pages.h). The object holds its pages in the count of
- * nc_pages.c; everything else is what any user of a domain does.
+ * nc_pages.c, and its unmaps say so; everything else is what any user of a
+ * domain does.
  */
 #include "include/omniommu.h"
 
@@ -143,7 +144,17 @@ EXPORT_SYMBOL_GPL(omni_pages_map);
 size_t omni_pages_unmap(struct omni_pages *obj, struct iommu_domain *domain,
 			unsigned long iova, size_t nr)
 {
-	return iommu_unmap(domain, iova, nr * PAGE_SIZE) / PAGE_SIZE;
+	struct iommu_iotlb_gather gather;
+	size_t done;
+
+	iommu_iotlb_gather_init(&gather);
+	/* Another driver has other uses for the field. */
+	if (domain->ops->attach_dev == omni_attach_paging &&
+	    READ_ONCE(to_omni_domain(domain)->pt.tracked))
+		gather.pgsize = OMNI_NC_LAZY;
+	done = iommu_unmap_fast(domain, iova, nr * PAGE_SIZE, &gather);
+	iommu_iotlb_sync(domain, &gather);
+	return done / PAGE_SIZE;
 }
 EXPORT_SYMBOL_GPL(omni_pages_unmap);
 

@@ -248,16 +248,16 @@ void omni_ats_on(struct omni_device *od)
 	if (od->ats)
 		return;
 	/*
-	 * First the promise to invalidate, then the device TLB: an unmap in
-	 * between costs a needless command, not a stale entry.
+	 * First the promise to invalidate, then the device TLB. It fills from the
+	 * unit's, where what an unmap that has missed the promise has cleared
+	 * stays until its flush is over: see omni_fanout().
 	 */
 	WRITE_ONCE(od->ats, true);
-	/* An unmap that misses the promise has cleared its entry by now. */
-	smp_mb();
+	synchronize_rcu_expedited();
 	ret = pci_enable_ats(to_pci_dev(od->dev), OMNI_PAGE_LG2);
 	if (ret) {
 		WRITE_ONCE(od->ats, false);
-		dev_warn(od->dev, "omniommu: its device TLB can't be used (%d)\n", ret);
+		dev_warn_ratelimited(od->dev, "omniommu: its device TLB can't be used (%d)\n", ret);
 	}
 }
 

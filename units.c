@@ -4,11 +4,18 @@
  * devices there are before a unit is switched on, hardware tags of domains,
  * reserved regions, refused accesses in words, and units that don't answer.
  */
+#include "core.h"
 #include "include/queue.h"
 
+#include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
+
+bool omni_fault_irq = true;
+module_param_named(fault_irq, omni_fault_irq, bool, 0444);
+MODULE_PARM_DESC(fault_irq, "VT-d and SMMUv3: report faults by interrupt; N: look for them by timer (default: Y)");
 
 int omni_visit_rids(omni_find_fn find, omni_rid_fn fn)
 {
@@ -49,7 +56,8 @@ int omni_tag_get(struct omni_unit *unit)
 	int tag = ida_alloc_range(&unit->tags, unit->tag_first, unit->tag_last, GFP_KERNEL);
 
 	if (tag == -ENOSPC)
-		pr_err("%s: all %u domain ids are in use\n", unit->name, unit->tag_last + 1);
+		pr_err_ratelimited("%s: all %u domain ids are in use\n", unit->name,
+				   unit->tag_last + 1);
 	if (tag >= 0)
 		atomic_inc(&unit->nr_tags);
 	return tag;
@@ -100,29 +108,51 @@ void omni_add_direct(const struct device *dev, struct list_head *head, u64 first
  * @fault: the access
  */
 struct omni_fault_said {
-	const struct omni_unit *unit;
+	struct omni_unit *unit;
 	const struct omni_fault *fault;
 };
+
+static const struct omni_record *omni_fault_note(struct omni_unit *unit, struct omni_device *od,
+						 const struct omni_fault *f)
+{
+	struct omni_history *h = &unit->history;
+	struct omni_record *r = &h->records[h->nr++ % OMNI_HISTORY];
+
+	lockdep_assert_held(&omni_core.lock);
+	*r = (struct omni_record) {
+		.ns = local_clock(),
+		.iova = f->iova,
+		.why = f->why,
+		.times = 1,
+		.reason = f->reason,
+		.read = f->read,
+		.nowhere = f->nowhere,
+	};
+	/* An ID below a node of the firmware says nothing by itself. */
+	if (!unit->parent)
+		snprintf(r->who, sizeof(r->who), "%04x:%02x:%02x.%x", f->segment,
+			 PCI_BUS_NUM(f->rid), PCI_SLOT(f->rid), PCI_FUNC(f->rid));
+	else if (od)
+		strscpy(r->who, dev_name(od->dev));
+	else
+		snprintf(r->who, sizeof(r->who), "ID %#x", f->rid);
+	if (od)
+		od->faults++;
+	return r;
+}
 
 static void omni_fault_found(struct omni_device *od, void *arg)
 {
 	const struct omni_fault_said *said = arg;
 	const struct omni_fault *f = said->fault;
-	char who[32], where[32] = "";
+	const struct omni_record *r = omni_fault_note(said->unit, od, f);
+	char where[32] = "";
 
-	/* An ID below a node of the firmware says nothing by itself. */
-	if (!said->unit->parent)
-		snprintf(who, sizeof(who), "%04x:%02x:%02x.%x", f->segment,
-			 PCI_BUS_NUM(f->rid), PCI_SLOT(f->rid), PCI_FUNC(f->rid));
-	else if (od)
-		strscpy(who, dev_name(od->dev));
-	else
-		snprintf(who, sizeof(who), "ID %#x", f->rid);
 	if (!f->nowhere)
 		snprintf(where, sizeof(where), " %s %#llx", f->read ? "from" : "to", f->iova);
 	pr_err_ratelimited("%s: DMA %s by %s%s refused: %s (reason 0x%02x)\n",
 			   said->unit->name, f->nowhere ? "access" : f->read ? "read" : "write",
-			   who, where, f->why ?: "reason not known", f->reason);
+			   r->who, where, f->why ?: "reason not known", f->reason);
 
 	if (!od || f->nowhere)
 		return;
@@ -138,7 +168,23 @@ void omni_fault_report(struct omni_unit *unit, const struct omni_fault *f)
 	struct omni_fault_said said = { .unit = unit, .fault = f };
 
 	unit->counts.faults++;
+	trace_omni_fault(unit, f);
 	omni_find_device(unit, f->rid, omni_fault_found, &said);
+}
+
+static void omni_fault_again(struct omni_device *od, void *arg)
+{
+	struct omni_history *h = &((struct omni_unit *)arg)->history;
+
+	h->records[(h->nr - 1) % OMNI_HISTORY].times++;
+	if (od)
+		od->faults++;
+}
+
+void omni_fault_repeat(struct omni_unit *unit, const struct omni_fault *f)
+{
+	unit->counts.faults++;
+	omni_find_device(unit, f->rid, omni_fault_again, unit);
 }
 
 /* Units that don't answer */

@@ -20,41 +20,28 @@
 
 /**
  * struct amd_queue - command buffer
- * @lock: protects everything but @done
- * @on: the command buffer is on
  * @ring: commands
- * @done: number of the last completion wait that is over; written by hardware
+ * @done: position behind the last completion wait that is over; written by hardware
  * @done_dma: its bus address
- * @number: number of the last completion wait submitted; numbers only grow
- * @tail: position of the next command; positions only grow
- * @head: lowest position that may still be in use
- * @errors: errors met, each of which may have dropped commands in flight
- * @heard: errors in the event log that @errors contains already
- * @dead: a wait met its deadline: nothing is submitted any more
+ * @heard: errors in the event log that the queue has counted already
  */
 struct amd_queue {
-	raw_spinlock_t lock;	/* see @lock above */
-	bool on;
 	struct amd_cmd *ring;
 	__le64 *done;
 	phys_addr_t done_dma;
-	u64 number;
-	u64 tail;
-	u64 head;
-	unsigned int errors;
 	unsigned int heard;
-	bool dead;
 };
 
 /**
  * struct amd_log - event log
- * @lock: protects @on, @head, @seen and @errors
+ * @lock: protects @on, @head, @seen, @errors and @lost
  * @reader: one reader at a time
  * @on: the unit logs events
  * @ring: entries
  * @head: position of the next entry to report; positions only grow
  * @seen: position of the next entry to look at for errors of commands
  * @errors: errors of commands seen
+ * @lost: times that it overflowed
  * @irq: interrupt, 0 if the log is polled
  * @poll: reads the log where there is no interrupt
  */
@@ -66,6 +53,7 @@ struct amd_log {
 	u64 head;
 	u64 seen;
 	unsigned int errors;
+	unsigned int lost;
 	int irq;
 	struct delayed_work poll;
 };
@@ -108,13 +96,19 @@ static inline struct amd_device *to_amd_device(struct omni_device *od)
  * @devices: list of struct amd_link, under amd_growth_lock
  * @shown: omni_pt.word as every entry of @devices has it, caches included
  * @dirty: hardware sets the D bits of leaves
+ * @gcr3: of a domain with guest page tables: the table of their roots, of
+ *	which the first entry is used; else NULL
  */
 struct amd_domain {
 	struct omni_domain core;
 	struct list_head devices;
 	unsigned long shown;
 	bool dirty;
+	__le64 *gcr3;
 };
+
+/* It is freed as what the core knows of it. */
+static_assert(!offsetof(struct amd_domain, core));
 
 static inline struct amd_domain *to_amd_domain(struct omni_domain *domain)
 {
@@ -133,7 +127,8 @@ static inline struct amd_domain *to_amd_domain(struct omni_domain *domain)
  * @efr: extended features, of table and register
  * @control_lock: serialises changes of the control register
  * @va_bits: width of the addresses it translates
- * @fc: it can be made to snoop every access of a leaf
+ * @fc: it can be made to snoop every access of a leaf of a host page table
+ * @v2: its domains get guest page tables
  * @attach_lock: serialises attaches
  * @table: device table
  * @table_lg2: log2 of its pages
@@ -155,6 +150,7 @@ struct amd_unit {
 	raw_spinlock_t control_lock;	/* see @control_lock above */
 	unsigned int va_bits;
 	bool fc;
+	bool v2;
 	struct mutex attach_lock;	/* see @attach_lock above */
 	struct amd_dte *table;
 	unsigned int table_lg2;
@@ -198,6 +194,21 @@ static inline u32 amd_cap_read32(const struct amd_unit *unit, unsigned int reg)
 	if (unit->pdev)
 		pci_read_config_dword(unit->pdev, unit->ivhd->cap + reg, &value);
 	return value;
+}
+#endif
+
+/*
+ * Is a unit that has guest page tables to use them? The KUnit module asks the
+ * model in the unit's place instead of the administrator.
+ */
+#ifdef OMNI_KUNIT
+bool amd_wants_v2(const struct amd_unit *unit);
+#else
+extern bool amd_want_v2;
+
+static inline bool amd_wants_v2(const struct amd_unit *unit)
+{
+	return amd_want_v2;
 }
 #endif
 
@@ -312,17 +323,7 @@ void amd_submit(struct amd_unit *unit, const struct amd_cmd *cmds,
  */
 int amd_wait(struct amd_unit *unit, const struct omni_ticket *ticket);
 
-/**
- * amd_submit_wait() - both, again and again where errors ask for it
- * @unit: the unit
- * @cmds: the commands
- * @nr: how many, 1 to OMNI_SUBMIT_MAX
- *
- * Return: 0, -ETIMEDOUT or -EIO.
- * Context: any.
- */
-int amd_submit_wait(struct amd_unit *unit, const struct amd_cmd *cmds,
-		    unsigned int nr);
+extern const struct omni_queue_ops amd_queue_ops;
 
 /**
  * amd_cmd_devtab() - forget a device table entry
@@ -342,7 +343,7 @@ static inline struct amd_cmd amd_cmd_devtab(u16 rid)
 /**
  * amd_cmd_pages() - forget translations of a domain
  * @domain: domain id
- * @where: address and size, as AMD_PAGES_HI_* have it
+ * @where: address, size and address space, as AMD_PAGES_HI_* have it
  *
  * Return: the command.
  * Context: any. 2.4.3.
@@ -356,17 +357,23 @@ static inline struct amd_cmd amd_cmd_pages(u16 domain, u64 where)
 	};
 }
 
+/* Where a domain's translations are: of PASID 0 if they are a guest's. */
+static inline u64 amd_pages_space(bool v2)
+{
+	return v2 ? AMD_PAGES_HI_GN : 0;
+}
+
 /* All of a domain: leaves and tables. */
-static inline struct amd_cmd amd_cmd_domain(u16 domain)
+static inline struct amd_cmd amd_cmd_domain(u16 domain, bool v2)
 {
 	return amd_cmd_pages(domain, AMD_PAGES_HI_S | AMD_PAGES_HI_PDE |
-				     AMD_PAGES_HI_EVERYTHING);
+				     AMD_PAGES_HI_EVERYTHING | amd_pages_space(v2));
 }
 
 /**
  * amd_cmd_device_tlb() - forget translations in a device TLB
  * @od: the device
- * @where: address and size, as AMD_PAGES_HI_* have it
+ * @where: address, size and address space, as AMD_PAGES_HI_* have it
  *
  * Return: the command.
  * Context: any. 2.4.4.
@@ -380,6 +387,13 @@ static inline struct amd_cmd amd_cmd_device_tlb(const struct omni_device *od, u6
 				  FIELD_PREP(AMD_IOTLB_QUEUE, od->rid)),
 		.hi = cpu_to_le64(where),
 	};
+}
+
+/* All that a device TLB has. */
+static inline struct amd_cmd amd_cmd_device_tlb_all(const struct omni_device *od, bool v2)
+{
+	return amd_cmd_device_tlb(od, AMD_PAGES_HI_S | AMD_PAGES_HI_EVERYTHING |
+				      amd_pages_space(v2));
 }
 
 /**
@@ -464,39 +478,47 @@ int amd_follow(struct omni_domain *domain);
  */
 int amd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag);
 
-/* pgtable.c */
-
 /**
- * amd_pt_init() - make an empty host page table
- * @pt: @top, @last, @pa_last, @nid set
+ * amd_write() - omni_wing.write
+ * @od: the device
+ * @to: a struct amd_target, or NULL to put back
+ * @changes: the entries
+ * @nr: how many, and how many differed
  *
- * Return: 0 or -ENOMEM.
- * Context: may sleep. 2.2.3.
+ * Return: 0 or the first error of the invalidations.
+ * Context: may sleep, amd_unit.attach_lock held.
  */
-int amd_pt_init(struct omni_pt *pt);
+int amd_write(struct omni_device *od, const void *to, struct omni_change *changes,
+	      unsigned int *nr);
 
-/**
- * amd_pt_fini() - take a page table apart
- * @pt: a page table nobody uses
- * @tables: receives its tables
- *
- * Context: any.
- */
-void amd_pt_fini(struct omni_pt *pt, struct list_head *tables);
+/* pgtable.c, pgtable_v2.c */
 
-/**
- * amd_pt_empty() - does a page table map nothing?
- * @pt: the page table, not being changed
- *
- * Return: true if no leaf is present.
- * Context: any.
- */
-bool amd_pt_empty(const struct omni_pt *pt);
-
+extern const struct omni_pt_ops amd_v1_pt_ops;
+extern const struct omni_pt_ops amd_v2_pt_ops;
 extern const struct iommu_domain_ops amd_domain_ops;
+extern const struct iommu_domain_ops amd_v2_domain_ops;
 extern const struct iommu_dirty_ops amd_dirty_ops;
+extern const struct omni_nc_ops amd_v2_nc_ops;
 
 /* domain.c */
+
+/**
+ * amd_unit_has_v2() - can a unit translate requests by guest page tables alone?
+ * @unit: the unit
+ *
+ * Return: true if it can, for requests without a PASID too.
+ * Context: any. 3.4.7, GTSup and GIOSup.
+ */
+bool amd_unit_has_v2(const struct amd_unit *unit);
+
+/**
+ * amd_unit_guest_mode() - levels of the guest page tables that a unit walks
+ * @unit: the unit
+ *
+ * Return: AMD_GUEST_4_LEVELS or AMD_GUEST_5_LEVELS.
+ * Context: any. 3.4.7, GATS.
+ */
+unsigned int amd_unit_guest_mode(const struct amd_unit *unit);
 
 /**
  * amd_unit_tracks_dirty() - does hardware tell which pages it wrote to?
@@ -510,20 +532,13 @@ bool amd_unit_tracks_dirty(const struct amd_unit *unit);
 /**
  * amd_domain_create() - a paging domain for a unit
  * @unit: the unit
+ * @v2: with guest page tables, which the unit has to use
  * @nid: NUMA node for its tables
  *
  * Return: the domain or ERR_PTR(-ENOMEM).
  * Context: may sleep.
  */
-struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid);
-
-/**
- * amd_domain_free() - free a domain that is attached nowhere
- * @domain: the domain
- *
- * Context: may sleep.
- */
-void amd_domain_free(struct omni_domain *domain);
+struct omni_domain *amd_domain_create(struct amd_unit *unit, bool v2, int nid);
 
 /**
  * amd_domain_compatible() - can a unit walk a domain's table as it is?
@@ -544,6 +559,28 @@ bool amd_domain_compatible(struct omni_domain *domain, struct omni_unit *unit);
  */
 bool amd_domain_enforce_coherency(struct iommu_domain *domain);
 
+/* hid.c */
+
+/**
+ * amd_hid_find() - what the firmware says of a device that is not PCI
+ * @dev: the device
+ * @unit: receives the unit's block
+ *
+ * Return: its entry, or NULL if the firmware names none.
+ * Context: may sleep. 5.2.2.6.
+ */
+const struct amd_hid *amd_hid_find(struct device *dev, struct amd_ivhd **unit);
+
+/**
+ * amd_hids_report() - name the entries about devices that the kernel has not
+ * @ivhd: the unit's block
+ *
+ * Whoever they are, they go on as they are (L1).
+ *
+ * Context: may sleep.
+ */
+void amd_hids_report(const struct amd_ivhd *ivhd);
+
 /* invalidate.c */
 
 /**
@@ -558,6 +595,16 @@ bool amd_domain_enforce_coherency(struct iommu_domain *domain);
  */
 int amd_invalidate(struct omni_domain *domain, const struct omni_inv *inv);
 
+/**
+ * amd_invalidate_v2() - the same for a domain with guest page tables
+ * @domain: the domain
+ * @inv: the request
+ *
+ * Return: as amd_invalidate().
+ * Context: any. 2.4.3, 2.4.4, GN.
+ */
+int amd_invalidate_v2(struct omni_domain *domain, const struct omni_inv *inv);
+
 /* fault.c */
 
 /**
@@ -568,6 +615,18 @@ int amd_invalidate(struct omni_domain *domain, const struct omni_inv *inv);
  * Context: any. 2.5.6 to 2.5.8.
  */
 unsigned int amd_log_errors(struct amd_unit *unit);
+
+/**
+ * amd_log_lost() - times that the event log could not tell of an error
+ * @unit: the unit
+ *
+ * A log that has overflowed is started again, what it holds is forgotten:
+ * whoever waits for a device TLB can't go on without it.
+ *
+ * Return: their number since the log was made.
+ * Context: any. 2.5.
+ */
+unsigned int amd_log_lost(struct amd_unit *unit);
 
 /**
  * amd_log_create() - allocate the event log, get an interrupt or decide to poll
@@ -601,5 +660,9 @@ void amd_log_on(struct amd_unit *unit);
  * Context: may sleep.
  */
 void amd_log_off(struct amd_unit *unit);
+
+/* show.c */
+
+extern const struct omni_show_ops amd_show_ops;
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * AMD-Vi domains: what a unit's capabilities make of one (48882 r3.08, 2.2.3,
- * 3.4.7).
+ * 2.2.6, 3.4.7).
  *
  * A domain takes its shape (the most levels it may get, forced coherency, the
  * cost of added entries) from the unit it is made for, once. It begins with
@@ -9,11 +9,17 @@
  * unit serves it only if it can walk the same tables and needs no flush that
  * the domain would not issue; otherwise the attach is refused and callers, as
  * VFIO does, make another domain.
+ *
+ * Where the administrator asks for it, and the unit has it, a domain gets
+ * guest page tables (v2) instead. Such a domain is one address space as well:
+ * it has a GCR3 table of one page, whose first entry is for PASID 0, and GIOV
+ * makes requests without a PASID use that one. Nothing in it forces accesses
+ * to snoop, so that the core's tracker has to clean caches for it. Dirty
+ * tracking is for host page tables alone.
  */
 #include "amd.h"
 
 #include <linux/sizes.h>
-#include <linux/slab.h>
 
 /*
  * The level a root begins at: three levels reach 512G, which spares most
@@ -45,71 +51,107 @@ static enum omni_added amd_added(const struct amd_unit *unit)
 	return unit->cap & AMD_CAP_NPCACHE ? OMNI_ADDED_CACHED : OMNI_ADDED_FREE;
 }
 
+bool amd_unit_has_v2(const struct amd_unit *unit)
+{
+	return unit->efr & AMD_EFR_GT && unit->efr & AMD_EFR_GIO;
+}
+
+unsigned int amd_unit_guest_mode(const struct amd_unit *unit)
+{
+	return FIELD_GET(AMD_EFR_GATS, unit->efr) == AMD_GUEST_5_LEVELS ?
+	       AMD_GUEST_5_LEVELS : AMD_GUEST_4_LEVELS;
+}
+
+/* The level of a guest page table's root: of four or five levels. */
+static unsigned int amd_v2_top(const struct amd_unit *unit)
+{
+	return amd_unit_guest_mode(unit) == AMD_GUEST_5_LEVELS ? 4 : 3;
+}
+
+/*
+ * The highest bit of an address is extended to those above it for some
+ * requests and not for others, so it stays 0.
+ */
+static u64 amd_v2_last(const struct amd_unit *unit)
+{
+	return BIT_ULL(AMD_PAGE_LG2 + 9 * (amd_v2_top(unit) + 1) - 1) - 1;
+}
+
 bool amd_unit_tracks_dirty(const struct amd_unit *unit)
 {
 	return unit->efr & AMD_EFR_HA && unit->efr & AMD_EFR_HD;
 }
 
-struct omni_domain *amd_domain_create(struct amd_unit *unit, int nid)
+static int amd_v1_create(struct omni_domain *domain, const struct amd_unit *unit, int nid)
 {
-	struct amd_domain *ad = kzalloc(sizeof(*ad), GFP_KERNEL_ACCOUNT);
-	struct omni_domain *domain;
-
-	if (!ad)
-		return ERR_PTR(-ENOMEM);
-	domain = &ad->core;
-	if (omni_domain_init(domain, &amd_wing))
-		goto err_free;
-
 	domain->pt = (struct omni_pt) {
 		.top = amd_top(unit),
 		.last = amd_last(unit),
 		.pa_last = AMD_PTE_ADDR | (SZ_4K - 1),
 		.leaf_bits = unit->fc ? AMD_PTE_FC : 0,
 		.nid = nid,
+		.ops = &amd_v1_pt_ops,
 	};
-	if (amd_pt_init(&domain->pt))
-		goto err_fini;
+	if (domain->pt.ops->init(&domain->pt))
+		return -ENOMEM;
 
 	/* An empty table may be at any level. */
 	domain->pt.word |= AMD_FIRST_TOP;
-	INIT_LIST_HEAD(&ad->devices);
-	ad->shown = domain->pt.word;
-	domain->flush_added = amd_added(unit);
+	to_amd_domain(domain)->shown = domain->pt.word;
 	domain->iommu.ops = &amd_domain_ops;
 	domain->iommu.pgsize_bitmap = amd_page_sizes(domain->pt.last);
-	domain->iommu.geometry = (struct iommu_domain_geometry) {
-		.aperture_start = 0,
-		.aperture_end = domain->pt.last,
-		.force_aperture = true,
-	};
-	return domain;
-
-err_fini:
-	omni_domain_fini(domain);
-err_free:
-	kfree(ad);
-	return ERR_PTR(-ENOMEM);
+	return 0;
 }
 
-void amd_domain_free(struct omni_domain *domain)
+static int amd_v2_create(struct omni_domain *domain, const struct amd_unit *unit, int nid)
 {
-	LIST_HEAD(tables);
+	struct amd_domain *ad = to_amd_domain(domain);
 
-	amd_pt_fini(&domain->pt, &tables);
-	omni_tables_done(domain, &tables, domain->tainted ? -EIO : 0);
-	omni_domain_fini(domain);
-	kfree(to_amd_domain(domain));
+	domain->pt = (struct omni_pt) {
+		.top = amd_v2_top(unit),
+		.last = amd_v2_last(unit),
+		.pa_last = AMD_GPTE_ADDR | (SZ_4K - 1),
+		.nid = nid,
+		.ops = &amd_v2_pt_ops,
+	};
+	if (domain->pt.ops->init(&domain->pt))
+		return -ENOMEM;
+	ad->gcr3 = omni_table_alloc(&domain->pt, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!ad->gcr3) {
+		omni_table_free(domain->pt.root);
+		return -ENOMEM;
+	}
+	domain->pt.above = ad->gcr3;
+	ad->gcr3[0] = cpu_to_le64(virt_to_phys(domain->pt.root) | AMD_GCR3_P);
+	domain->nc.ops = &amd_v2_nc_ops;
+	domain->iommu.ops = &amd_v2_domain_ops;
+	domain->iommu.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G;
+	return 0;
+}
+
+struct omni_domain *amd_domain_create(struct amd_unit *unit, bool v2, int nid)
+{
+	struct omni_domain *domain = omni_domain_new(&amd_wing, sizeof(struct amd_domain));
+
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&to_amd_domain(domain)->devices);
+	domain->flush_added = amd_added(unit);
+	return omni_domain_made(domain, v2 ? amd_v2_create(domain, unit, nid) :
+					amd_v1_create(domain, unit, nid));
 }
 
 bool amd_domain_compatible(struct omni_domain *domain, struct omni_unit *core)
 {
 	struct amd_unit *unit = to_amd_unit(core);
 
-	if (domain->pt.top > amd_top(unit) || domain->pt.last > amd_last(unit))
+	if (to_amd_domain(domain)->gcr3) {
+		if (!unit->v2 || domain->pt.top != amd_v2_top(unit))
+			return false;
+	} else if (domain->pt.top > amd_top(unit) || domain->pt.last > amd_last(unit) ||
+		   (domain->pt.leaf_bits & AMD_PTE_FC && !unit->fc)) {
 		return false;
-	if (domain->pt.leaf_bits & AMD_PTE_FC && !unit->fc)
-		return false;
+	}
 	if (domain->iommu.dirty_ops && !amd_unit_tracks_dirty(unit))
 		return false;
 	return amd_added(unit) == OMNI_ADDED_FREE || domain->flush_added == amd_added(unit);
@@ -117,6 +159,11 @@ bool amd_domain_compatible(struct omni_domain *domain, struct omni_unit *core)
 
 bool amd_domain_enforce_coherency(struct iommu_domain *iommu)
 {
-	/* Every leaf has been made so from the start, where that is possible. */
-	return to_omni_domain(iommu)->pt.leaf_bits & AMD_PTE_FC;
+	struct omni_domain *domain = to_omni_domain(iommu);
+
+	/*
+	 * Every leaf of a host page table has been made so from the start, where
+	 * that is possible; of a guest page table none can be.
+	 */
+	return !to_amd_domain(domain)->gcr3 && domain->pt.leaf_bits & AMD_PTE_FC;
 }

@@ -75,6 +75,45 @@ unsigned int amd_log_errors(struct amd_unit *unit)
 	return errors;
 }
 
+/* 2.5: after an overflow the unit logs nothing until it is told to. Lock held. */
+static void amd_log_restart(struct amd_unit *unit)
+{
+	struct amd_log *log = &unit->log;
+	u64 status;
+
+	lockdep_assert_held(&log->lock);
+	if (!log->on || !(amd_read64(unit, AMD_STATUS) & AMD_STATUS_EVENT_OVERFLOW))
+		return;
+	pr_err_ratelimited("%s: more events than the log can hold: some are lost\n",
+			   unit->core.name);
+	amd_unit_control(unit, AMD_CTRL_EVENT_LOG | AMD_CTRL_EVENT_INT, 0);
+	if (read_poll_timeout_atomic(amd_read64, status, !(status & AMD_STATUS_EVENT_RUN), 1,
+				     AMD_ENTRY_US, false, unit, AMD_STATUS))
+		pr_err_ratelimited("%s: its event log did not stop within %u us: events may be lost\n",
+				   unit->core.name, AMD_ENTRY_US);
+	/* What is there still would fill it again at once. */
+	for (amd_log_look(unit); log->head != log->seen; log->head++)
+		log->ring[amd_slot(log->head)] = (struct amd_event){ };
+	dma_wmb();
+	amd_write64(unit, AMD_EVENT_HEAD, FIELD_PREP(AMD_RING_INDEX, amd_slot(log->head)));
+	amd_write64(unit, AMD_STATUS, AMD_STATUS_EVENT_OVERFLOW | AMD_STATUS_EVENT_INT);
+	amd_unit_control(unit, 0, AMD_CTRL_EVENT_LOG | AMD_CTRL_EVENT_INT);
+	log->lost++;
+}
+
+unsigned int amd_log_lost(struct amd_unit *unit)
+{
+	struct amd_log *log = &unit->log;
+	unsigned long flags;
+	unsigned int lost;
+
+	raw_spin_lock_irqsave(&log->lock, flags);
+	amd_log_restart(unit);
+	lost = log->lost;
+	raw_spin_unlock_irqrestore(&log->lock, flags);
+	return lost;
+}
+
 /* Words */
 
 /* Why an access was refused. */
@@ -173,21 +212,6 @@ static bool amd_log_take(struct amd_unit *unit, struct amd_event *event)
 	return found;
 }
 
-/* 2.5: after an overflow the unit logs nothing until it is told to. */
-static void amd_log_restart(struct amd_unit *unit)
-{
-	u64 status;
-
-	pr_err_ratelimited("%s: more events than the log can hold: some are lost\n",
-			   unit->core.name);
-	amd_unit_control(unit, AMD_CTRL_EVENT_LOG | AMD_CTRL_EVENT_INT, 0);
-	if (read_poll_timeout(amd_read64, status, !(status & AMD_STATUS_EVENT_RUN), 1,
-			      OMNI_DEADLINE_US, false, unit, AMD_STATUS))
-		pr_err_ratelimited("%s: its event log does not stop\n", unit->core.name);
-	amd_write64(unit, AMD_STATUS, AMD_STATUS_EVENT_OVERFLOW | AMD_STATUS_EVENT_INT);
-	amd_unit_control(unit, 0, AMD_CTRL_EVENT_LOG | AMD_CTRL_EVENT_INT);
-}
-
 static void amd_log_read(struct amd_unit *unit)
 {
 	struct amd_event event;
@@ -199,8 +223,8 @@ static void amd_log_read(struct amd_unit *unit)
 	amd_write64(unit, AMD_STATUS, AMD_STATUS_EVENT_INT);
 	while (amd_log_take(unit, &event))
 		amd_report(unit, &event);
-	if (status & AMD_STATUS_EVENT_OVERFLOW && unit->log.on)
-		amd_log_restart(unit);
+	if (status & AMD_STATUS_EVENT_OVERFLOW)
+		amd_log_lost(unit);
 	mutex_unlock(&unit->log.reader);
 }
 

@@ -46,6 +46,13 @@ static __always_inline bool amd_v1_is_leaf(u64 entry, unsigned int level)
 	return next == AMD_NEXT_LEAF || next == AMD_NEXT_SIZED;
 }
 
+/* A present leaf that takes one entry. */
+static __always_inline bool amd_v1_single(u64 entry)
+{
+	BUILD_BUG_ON(AMD_NEXT_LEAF);
+	return !((entry - AMD_PTE_PR) & (AMD_PTE_PR | AMD_PTE_NEXT));
+}
+
 static __always_inline unsigned int amd_v1_set(u64 entry, unsigned int level)
 {
 	if (FIELD_GET(AMD_PTE_NEXT, entry) != AMD_NEXT_SIZED)
@@ -57,6 +64,16 @@ static __always_inline unsigned int amd_v1_set(u64 entry, unsigned int level)
 static __always_inline u64 amd_v1_pa(u64 entry)
 {
 	return entry & AMD_PTE_ADDR;
+}
+
+static __always_inline bool amd_v1_is_dirty(u64 entry)
+{
+	return entry & AMD_PTE_D;
+}
+
+static __always_inline u64 amd_v1_cleaned(u64 entry)
+{
+	return entry & ~AMD_PTE_D;
 }
 
 #endif

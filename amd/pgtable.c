@@ -12,34 +12,25 @@ static __always_inline u64 amd_v1_bits(int prot)
 }
 
 /* Do the entries of its devices know the root that a domain has now? */
+static __always_inline bool amd_v1_follows(struct omni_domain *domain)
+{
+	return READ_ONCE(to_amd_domain(domain)->shown) == READ_ONCE(domain->pt.word);
+}
+
 static __always_inline int amd_v1_follow(struct omni_domain *domain)
 {
-	if (likely(READ_ONCE(to_amd_domain(domain)->shown) == READ_ONCE(domain->pt.word)))
-		return 0;
-	return amd_follow(domain);
+	return likely(amd_v1_follows(domain)) ? 0 : amd_follow(domain);
 }
 
 #define PT_NAME			amd_v1
 #define PT_INVALIDATE		amd_invalidate
 #define PT_FOLLOW		amd_v1_follow
-#define PT_DIRTY		AMD_PTE_D
+#define PT_FOLLOWS		amd_v1_follows
+#define PT_DIRTY
+#define PT_SINGLE		amd_v1_single
 #include "../include/pgtable_engine.h"
 #include "../include/pgtable_hooks.h"
-
-int amd_pt_init(struct omni_pt *pt)
-{
-	return amd_v1_init(pt);
-}
-
-void amd_pt_fini(struct omni_pt *pt, struct list_head *tables)
-{
-	amd_v1_fini(pt, tables);
-}
-
-bool amd_pt_empty(const struct omni_pt *pt)
-{
-	return amd_v1_empty(pt);
-}
+#include "../include/pgtable_show.h"
 
 /* The entries of the domain's devices say whether D bits are set (HAD). */
 static int amd_set_dirty_tracking(struct iommu_domain *iommu, bool enabled)
@@ -53,8 +44,10 @@ static int amd_set_dirty_tracking(struct iommu_domain *iommu, bool enabled)
 	WRITE_ONCE(domain->dirty, enabled);
 	ret = amd_follow(&domain->core);
 	/* What device TLBs have, too, was cached without its D bit. */
-	if (!ret)
+	if (!ret) {
+		omni_count_end(&domain->core, OMNI_OTHER_ASKED);
 		ret = amd_invalidate(&domain->core, &all);
+	}
 	if (ret && enabled)
 		WRITE_ONCE(domain->dirty, false);
 	return ret;
@@ -78,19 +71,8 @@ const struct iommu_dirty_ops amd_dirty_ops = {
 	.read_and_clear_dirty = amd_read_and_clear_dirty,
 };
 
-static void amd_domain_ops_free(struct iommu_domain *iommu)
-{
-	amd_domain_free(to_omni_domain(iommu));
-}
-
 const struct iommu_domain_ops amd_domain_ops = {
-	.attach_dev = omni_attach_paging,
-	.map_pages = amd_v1_map_pages,
-	.unmap_pages = amd_v1_unmap_pages,
-	.flush_iotlb_all = amd_v1_flush_iotlb_all,
+	PT_HOOKS(amd_v1),
 	.iotlb_sync_map = amd_v1_iotlb_sync_map,
-	.iotlb_sync = amd_v1_iotlb_sync,
-	.iova_to_phys = amd_v1_domain_iova_to_phys,
 	.enforce_cache_coherency = amd_domain_enforce_coherency,
-	.free = amd_domain_ops_free,
 };

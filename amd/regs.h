@@ -37,7 +37,7 @@ struct amd_dte {
 #define AMD_DTE0_GPRP		BIT_ULL(53)
 #define AMD_DTE0_GIOV		BIT_ULL(54)
 #define AMD_DTE0_GV		BIT_ULL(55)
-#define AMD_DTE0_GLX		GENMASK_ULL(57, 56)
+#define AMD_DTE0_GLX		GENMASK_ULL(57, 56)	/* levels of the GCR3 table, less one */
 #define AMD_DTE0_GCR3_14_12	GENMASK_ULL(60, 58)
 #define AMD_DTE0_IR		BIT_ULL(61)
 #define AMD_DTE0_IW		BIT_ULL(62)
@@ -57,7 +57,9 @@ struct amd_dte {
 #define AMD_DTE1_GCR3_51_31	GENMASK_ULL(63, 43)
 /* Bits 191:128 */
 #define AMD_DTE2_IV		BIT_ULL(0)
-#define AMD_DTE2_GUEST_LEVELS	GENMASK_ULL(53, 52)
+#define AMD_DTE2_GUEST_MODE	GENMASK_ULL(55, 54)
+#define  AMD_GUEST_4_LEVELS	0
+#define  AMD_GUEST_5_LEVELS	1
 #define AMD_DTE2_INIT_PASS	BIT_ULL(56)
 #define AMD_DTE2_EINT_PASS	BIT_ULL(57)
 #define AMD_DTE2_NMI_PASS	BIT_ULL(58)
@@ -85,6 +87,26 @@ struct amd_dte {
 #define AMD_PTE_IR		BIT_ULL(61)
 #define AMD_PTE_IW		BIT_ULL(62)
 
+/* 2.2.6 The GCR3 table: an entry a PASID, the root of its guest page table. */
+#define AMD_GCR3_P		BIT_ULL(0)
+#define AMD_GCR3_ROOT		GENMASK_ULL(51, 12)
+
+/* 2.2.6 Guest page tables: what a processor in long mode has. */
+#define AMD_GPTE_P		BIT_ULL(0)
+#define AMD_GPTE_RW		BIT_ULL(1)
+#define AMD_GPTE_US		BIT_ULL(2)
+#define AMD_GPTE_A		BIT_ULL(5)
+#define AMD_GPTE_D		BIT_ULL(6)
+#define AMD_GPTE_PS		BIT_ULL(7)	/* leaves of 2M and 1G */
+#define AMD_GPTE_AVL		BIT_ULL(9)	/* of 11:9, ignored */
+#define AMD_GPTE_AVL2		BIT_ULL(10)
+#define AMD_GPTE_ADDR		GENMASK_ULL(51, 12)
+#define AMD_GPTE_NX		BIT_ULL(63)
+/* Of an entry that is not present, all else is software's; this part we use. */
+#define AMD_GPTE_OURS_LO	GENMASK_ULL(6, 1)
+#define AMD_GPTE_OURS_MID	GENMASK_ULL(9, 8)
+#define AMD_GPTE_OURS_HI	GENMASK_ULL(63, 52)
+
 /* 2.4 Commands: 128 bits */
 struct amd_cmd {
 	__le64 lo;
@@ -107,6 +129,7 @@ struct amd_cmd {
 /* 2.4.2, 2.4.4 */
 #define AMD_CMD_DEVID		GENMASK_ULL(15, 0)
 /* 2.4.3 */
+#define AMD_PAGES_PASID		GENMASK_ULL(19, 0)	/* with GN */
 #define AMD_PAGES_DOMAIN	GENMASK_ULL(47, 32)
 /* 2.4.4 */
 #define AMD_IOTLB_MAXPEND	GENMASK_ULL(31, 24)
@@ -114,7 +137,7 @@ struct amd_cmd {
 /* 2.4.3, 2.4.4 high word */
 #define AMD_PAGES_HI_S		BIT_ULL(0)
 #define AMD_PAGES_HI_PDE	BIT_ULL(1)	/* INVALIDATE_IOMMU_PAGES only */
-#define AMD_PAGES_HI_GN		BIT_ULL(2)
+#define AMD_PAGES_HI_GN		BIT_ULL(2)	/* translations of a guest page table */
 #define AMD_PAGES_HI_ADDR	GENMASK_ULL(63, 12)
 /* With S: everything there is. */
 #define AMD_PAGES_HI_EVERYTHING	GENMASK_ULL(62, 12)
@@ -212,7 +235,7 @@ struct amd_event {
 #define AMD_EFR_GA		BIT_ULL(7)
 #define AMD_EFR_HATS		GENMASK_ULL(11, 10)
 #define  AMD_HATS_MAX		2
-#define AMD_EFR_GATS		GENMASK_ULL(13, 12)
+#define AMD_EFR_GATS		GENMASK_ULL(13, 12)	/* AMD_GUEST_*_LEVELS */
 #define AMD_EFR_GLX		GENMASK_ULL(15, 14)
 #define AMD_EFR_GIO		BIT_ULL(48)
 #define AMD_EFR_HA		BIT_ULL(49)

@@ -3,18 +3,22 @@
  * The device table (48882 r3.08, 2.2.2): entries and transitions.
  *
  * An entry is 256 bits. All that selects a translation (V, TV, mode, root,
- * domain id, permissions) is in its lower half, which is written with one
- * 128-bit exchange, so that every transition, also from one paging domain to
- * another under running DMA, has just two states: the old entry and the new
- * one (S3). The upper half says how interrupts pass and changes only while
- * the unit is off; a valid entry is made upper half first.
+ * GV, GCR3 table, domain id, permissions) is in its lower half, which is
+ * written with one 128-bit exchange, so that every transition, also from one
+ * paging domain to another under running DMA, be their formats the same or
+ * not, has just two states: the old entry and the new one (S3). The upper half
+ * says how interrupts pass, and how many levels guest page tables have, which
+ * counts only with GV. It changes only while the unit is off; a valid entry is
+ * made upper half first.
  *
  * V is never 0: such an entry would let everything through. Blocked is an
  * entry that is valid, translates nothing and permits nothing (S4).
  *
  * What follows a transition is taken from the old entry: the unit forgets the
  * entry, then, behind a fence, what it has cached under the old domain id,
- * then what device TLBs have.
+ * then, behind another, what device TLBs have. Commands between two fences may
+ * be carried out in any order: a device TLB that has forgotten while the unit
+ * still answers from the old entry, or from what it cached, fills itself anew.
  *
  * A page table may grow: then the entries of the domain's devices have to
  * point to the new root before the map is over, and before anything that an
@@ -23,7 +27,7 @@
 #include "amd.h"
 
 #include <linux/acpi.h>
-#include <linux/slab.h>
+#include <linux/gfp.h>
 
 /*
  * Serialises device table entries and amd_domain.devices with the growth of
@@ -71,15 +75,26 @@ static struct amd_dte amd_dte_identity(const struct amd_unit *unit, u16 rid)
 			    FIELD_PREP(AMD_DTE1_DOMAIN, AMD_TAG_IDENTITY));
 }
 
+/* 2.2.2.1: the GCR3 table's address in three parts; one level, no host translation. */
+static struct amd_dte amd_dte_guest(u64 gcr3, u64 lo, u64 hi)
+{
+	return amd_dte_make(lo | AMD_DTE0_GV | AMD_DTE0_GIOV | FIELD_PREP(AMD_DTE0_GLX, 0) |
+			    FIELD_PREP(AMD_DTE0_GCR3_14_12, gcr3 >> 12 & 0x7),
+			    hi | FIELD_PREP(AMD_DTE1_GCR3_30_15, gcr3 >> 15 & 0xffff) |
+			    FIELD_PREP(AMD_DTE1_GCR3_51_31, gcr3 >> 31));
+}
+
 static struct amd_dte amd_dte_paging(const struct amd_unit *unit, u16 rid,
 				     const struct amd_domain *domain, u16 tag, bool device_tlb)
 {
 	u64 had = FIELD_PREP(AMD_DTE0_HAD, domain->dirty ? AMD_HAD_ACCESS_DIRTY : AMD_HAD_NONE);
+	u64 lo = AMD_DTE0_IR | AMD_DTE0_IW;
+	u64 hi = amd_dte_own(unit, rid) | FIELD_PREP(AMD_DTE1_DOMAIN, tag) |
+		 (device_tlb ? AMD_DTE1_I : 0);
 
-	return amd_dte_make(amd_dte_root(READ_ONCE(domain->core.pt.word)) | had |
-			    AMD_DTE0_IR | AMD_DTE0_IW,
-			    amd_dte_own(unit, rid) | FIELD_PREP(AMD_DTE1_DOMAIN, tag) |
-			    (device_tlb ? AMD_DTE1_I : 0));
+	if (domain->gcr3)
+		return amd_dte_guest(virt_to_phys(domain->gcr3), lo, hi);
+	return amd_dte_make(lo | had | amd_dte_root(READ_ONCE(domain->core.pt.word)), hi);
 }
 
 /* The same entry with the root and the options its domain has now. */
@@ -87,6 +102,9 @@ static struct amd_dte amd_dte_refresh(struct amd_dte entry, const struct amd_dom
 {
 	u64 lo = le64_to_cpu(entry.data[0]) & ~(AMD_DTE0_ROOT | AMD_DTE0_MODE | AMD_DTE0_HAD);
 
+	/* A GCR3 table stays where it is. */
+	if (domain->gcr3)
+		return entry;
 	lo |= FIELD_PREP(AMD_DTE0_HAD, domain->dirty ? AMD_HAD_ACCESS_DIRTY : AMD_HAD_NONE);
 	entry.data[0] = cpu_to_le64(lo | amd_dte_root(READ_ONCE(domain->core.pt.word)));
 	return entry;
@@ -97,6 +115,12 @@ static u16 amd_dte_domain(struct amd_dte entry)
 	return FIELD_GET(AMD_DTE1_DOMAIN, le64_to_cpu(entry.data[1]));
 }
 
+/* Is what is cached by way of an entry that of a guest page table? */
+static bool amd_dte_is_v2(struct amd_dte entry)
+{
+	return le64_to_cpu(entry.data[0]) & AMD_DTE0_GV;
+}
+
 static bool amd_dte_blocks(struct amd_dte entry)
 {
 	return !amd_dte_domain(entry);
@@ -105,14 +129,18 @@ static bool amd_dte_blocks(struct amd_dte entry)
 /* Write the lower half; returns what it was. */
 static struct amd_dte amd_dte_swap(struct amd_unit *unit, u16 rid, struct amd_dte new)
 {
-	u128 *entry = &unit->table[rid].half[0];
-	struct amd_dte old = { .half = { *entry } };
+	struct amd_dte old = { };
 
 	lockdep_assert_held(&amd_growth_lock);
-	/* Nobody else writes entries: the exchange is for its width. */
-	while (!try_cmpxchg128(entry, &old.half[0], new.half[0]))
-		cpu_relax();
+	old.half[0] = omni_entry_swap(&unit->table[rid].half[0], new.half[0]);
 	return old;
+}
+
+/* What every upper half has of guest page tables. */
+static __le64 amd_dte_guest_mode(const struct amd_unit *unit)
+{
+	return unit->v2 ? cpu_to_le64(FIELD_PREP(AMD_DTE2_GUEST_MODE,
+						 amd_unit_guest_mode(unit))) : 0;
 }
 
 int amd_tables_create(struct amd_unit *unit)
@@ -127,8 +155,10 @@ int amd_tables_create(struct amd_unit *unit)
 	if (!unit->table || !unit->nothing)
 		return -ENOMEM;
 	unit->nr_dtes = size / sizeof(struct amd_dte);
-	for (i = 0; i < unit->nr_dtes; i++)
+	for (i = 0; i < unit->nr_dtes; i++) {
+		unit->table[i].data[2] = amd_dte_guest_mode(unit);
 		unit->table[i].half[0] = amd_dte_blocked(unit, i).half[0];
+	}
 	return 0;
 }
 
@@ -157,7 +187,7 @@ static void amd_tables_settings(struct amd_unit *unit, u16 rid, u8 settings)
 		pass |= AMD_DTE2_LINT0_PASS;
 	if (settings & ACPI_IVHD_LINT1_PASS)
 		pass |= AMD_DTE2_LINT1_PASS;
-	entry->data[2] = cpu_to_le64(pass);
+	entry->data[2] = cpu_to_le64(pass) | amd_dte_guest_mode(unit);
 	entry->data[1] = cpu_to_le64(FIELD_PREP(AMD_DTE1_SYSMGT,
 						FIELD_GET(ACPI_IVHD_SYSTEM_MGMT, settings)));
 	entry->half[0] = amd_dte_blocked(unit, rid).half[0];
@@ -174,10 +204,8 @@ void amd_tables_apply(struct amd_unit *unit)
 			amd_tables_settings(unit, rid, range->settings);
 	list_for_each_entry(hid, &unit->ivhd->hids, node) {
 		amd_tables_settings(unit, hid->devid, hid->settings);
+		/* As with PCI devices that are there already (L1). */
 		amd_tables_identity(unit, hid->devid);
-		pr_info("%s: %s (ACPI, device ID %02x:%02x.%x) is not translated\n",
-			unit->core.name, hid->hid, PCI_BUS_NUM(hid->devid),
-			PCI_SLOT(hid->devid), PCI_FUNC(hid->devid));
 	}
 }
 
@@ -198,54 +226,43 @@ bool amd_tables_blocked(const struct amd_unit *unit, u16 rid)
 	return amd_dte_blocks(unit->table[rid]);
 }
 
-/**
- * struct amd_change - one entry that an attach changed
- * @rid: whose
- * @old: what it was
- */
-struct amd_change {
-	u16 rid;
-	struct amd_dte old;
-};
+/* The lower half that an entry had. */
+static struct amd_dte amd_change_was(const struct omni_change *change)
+{
+	return (struct amd_dte) {
+		.data = { cpu_to_le64(change->was[0]), cpu_to_le64(change->was[1]) },
+	};
+}
 
 /* What has to follow some changed entries. */
-static int amd_flush_changes(struct omni_device *od, const struct amd_change *changes,
+static int amd_flush_changes(struct omni_device *od, const struct omni_change *changes,
 			     unsigned int nr)
 {
 	struct amd_unit *unit = to_amd_unit(od->unit);
-	struct amd_cmd cmds[2 * OMNI_ATTACH_BATCH + 2];
+	struct amd_cmd cmds[2 * OMNI_ATTACH_BATCH + 3];
 	unsigned int i, j, n = 0;
+	bool v2 = false;
 
 	for (i = 0; i < nr; i++)
 		cmds[n++] = amd_cmd_devtab(changes[i].rid);
 	cmds[n++] = amd_cmd_fence();
 	for (i = 0; i < nr; i++) {
-		u16 domain = amd_dte_domain(changes[i].old);
+		struct amd_dte old = amd_change_was(&changes[i]);
+		u16 domain = amd_dte_domain(old);
 
+		v2 |= amd_dte_is_v2(old);
 		for (j = 0; j < i; j++)
-			if (amd_dte_domain(changes[j].old) == domain)
+			if (amd_dte_domain(amd_change_was(&changes[j])) == domain)
 				break;
 		/* Nothing is cached for an entry that blocks, but that it does. */
 		if (j == i && (domain || unit->cap & AMD_CAP_NPCACHE))
-			cmds[n++] = amd_cmd_domain(domain);
+			cmds[n++] = amd_cmd_domain(domain, amd_dte_is_v2(old));
 	}
-	if (READ_ONCE(od->ats))
-		cmds[n++] = amd_cmd_device_tlb(od, AMD_PAGES_HI_S | AMD_PAGES_HI_EVERYTHING);
-	return amd_submit_wait(unit, cmds, n);
-}
-
-static int amd_flush_all_changes(struct omni_device *od, const struct amd_change *changes,
-				 unsigned int nr, bool go_on)
-{
-	unsigned int i, n;
-	int ret, err = 0;
-
-	for (i = 0; i < nr && !(err && !go_on); i += n) {
-		n = min(nr - i, OMNI_ATTACH_BATCH);
-		ret = amd_flush_changes(od, &changes[i], n);
-		err = err ?: ret;
+	if (READ_ONCE(od->ats)) {
+		cmds[n++] = amd_cmd_fence();
+		cmds[n++] = amd_cmd_device_tlb_all(od, v2);
 	}
-	return err;
+	return omni_submit_wait(&unit->core, cmds, n);
 }
 
 /* Growth: all entries that a link stands for, and what caches have of them. */
@@ -282,7 +299,7 @@ static void amd_link_submit(struct amd_link *link)
 	unsigned int i, n = 0, parts = 0, errors = 0;
 
 	for (i = 0; i < od->nr_rids; i++) {
-		if (n == OMNI_SUBMIT_MAX - 3) {
+		if (n == OMNI_SUBMIT_MAX - 4) {
 			amd_submit(unit, cmds, n, &link->ticket);
 			if (!parts++)
 				errors = link->ticket.errors;
@@ -291,10 +308,13 @@ static void amd_link_submit(struct amd_link *link)
 		cmds[n++] = amd_cmd_devtab(od->rids[i]);
 	}
 	cmds[n++] = amd_cmd_fence();
-	cmds[n++] = amd_cmd_domain(link->tag);
+	/* Only host page tables grow, or are asked for what is dirty. */
+	cmds[n++] = amd_cmd_domain(link->tag, false);
 	/* With D bits from now on, its writes must be seen anew. */
-	if (READ_ONCE(od->ats))
-		cmds[n++] = amd_cmd_device_tlb(od, AMD_PAGES_HI_S | AMD_PAGES_HI_EVERYTHING);
+	if (READ_ONCE(od->ats)) {
+		cmds[n++] = amd_cmd_fence();
+		cmds[n++] = amd_cmd_device_tlb_all(od, false);
+	}
 	amd_submit(unit, cmds, n, &link->ticket);
 	if (parts)
 		link->ticket.errors = errors;
@@ -338,108 +358,85 @@ int amd_follow(struct omni_domain *core)
 
 /* Attach */
 
-/* Write the entries of @nr IDs in @changes; returns how many there changed. */
-static unsigned int amd_write_entries(struct omni_device *od, struct omni_domain *domain,
-				      u32 tag, struct amd_change *changes, unsigned int nr)
+/**
+ * struct amd_target - what an attach makes of entries
+ * @domain: the domain, &omni_identity, or NULL for blocked
+ * @tag: its id on the unit
+ */
+struct amd_target {
+	struct omni_domain *domain;
+	u32 tag;
+};
+
+static struct amd_dte amd_target_entry(const struct omni_device *od, u16 rid,
+				       const struct amd_target *to)
 {
 	struct amd_unit *unit = to_amd_unit(od->unit);
+
+	if (!to->domain)
+		return amd_dte_blocked(unit, rid);
+	if (to->domain == &omni_identity)
+		return amd_dte_identity(unit, rid);
+	return amd_dte_paging(unit, rid, to_amd_domain(to->domain), to->tag, od->ats_depth);
+}
+
+/* An entry as it was before, but that the domain may have grown since then. */
+static struct amd_dte amd_entry_before(const struct omni_device *od,
+				       const struct omni_change *change)
+{
+	struct amd_dte old = amd_change_was(change);
+
+	return od->domain ? amd_dte_refresh(old, to_amd_domain(od->domain)) : old;
+}
+
+int amd_write(struct omni_device *od, const void *to, struct omni_change *changes,
+	      unsigned int *nr)
+{
+	struct amd_unit *unit = to_amd_unit(od->unit);
+	unsigned long flags;
 	unsigned int i, n = 0;
 
-	for (i = 0; i < nr; i++) {
+	raw_spin_lock_irqsave(&amd_growth_lock, flags);
+	for (i = 0; i < *nr; i++) {
 		u16 rid = changes[i].rid;
 		struct amd_dte new, old;
 
-		if (!domain)
-			new = amd_dte_blocked(unit, rid);
-		else if (domain == &omni_identity)
-			new = amd_dte_identity(unit, rid);
-		else
-			new = amd_dte_paging(unit, rid, to_amd_domain(domain), tag,
-					     od->ats_depth);
+		new = to ? amd_target_entry(od, rid, to) : amd_entry_before(od, &changes[i]);
 		old = amd_dte_swap(unit, rid, new);
 		if (old.half[0] != new.half[0])
-			changes[n++] = (struct amd_change){ rid, old };
-	}
-	return n;
-}
-
-/* Put entries back as they were, and forget what is cached of the new ones. */
-static void amd_revert(struct omni_device *od, struct amd_change *changes, unsigned int nr)
-{
-	struct amd_device *ad = to_amd_device(od);
-	struct amd_unit *unit = to_amd_unit(od->unit);
-	struct amd_domain *before = NULL;
-	unsigned long flags;
-	unsigned int i;
-
-	if (od->domain)
-		before = to_amd_domain(od->domain);
-	raw_spin_lock_irqsave(&amd_growth_lock, flags);
-	for (i = 0; i < nr; i++) {
-		/* The domain that was left may have grown since then. */
-		if (before)
-			changes[i].old = amd_dte_refresh(changes[i].old, before);
-		changes[i].old = amd_dte_swap(unit, changes[i].rid, changes[i].old);
+			changes[n++] = (struct omni_change) {
+				.rid = rid,
+				.was = { le64_to_cpu(old.data[0]), le64_to_cpu(old.data[1]) },
+			};
 	}
 	raw_spin_unlock_irqrestore(&amd_growth_lock, flags);
-
-	amd_flush_all_changes(od, changes, nr, true);
-
-	raw_spin_lock_irqsave(&amd_growth_lock, flags);
-	amd_link_set(&ad->links[ad->now], NULL, 0);
-	ad->now = !ad->now;
-	raw_spin_unlock_irqrestore(&amd_growth_lock, flags);
-}
-
-/* The IDs whose entries are the device's to change. */
-static unsigned int amd_own_rids(struct omni_device *od, struct amd_change *changes)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < od->nr_rids; i++)
-		/* A device that leaves takes no entry away from others. */
-		if (!od->leaving || !omni_rid_shared(od, od->rids[i]))
-			changes[n++].rid = od->rids[i];
-	return n;
+	*nr = n;
+	return n ? amd_flush_changes(od, changes, n) : 0;
 }
 
 int amd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag)
 {
+	const struct amd_target to = { domain, tag };
 	bool paging = domain && domain != &omni_identity;
 	struct amd_unit *unit = to_amd_unit(od->unit);
 	struct amd_device *ad = to_amd_device(od);
-	struct amd_change *changes;
 	unsigned long flags;
-	unsigned int n;
 	int err;
 
-	/* A detach can't fail. */
-	changes = kmalloc_array(od->nr_rids, sizeof(*changes), GFP_KERNEL | __GFP_NOFAIL);
-	/* Translation requests are refused by every other kind of entry. */
-	if (!paging || !od->ats_depth)
-		omni_ats_off(od);
-
 	mutex_lock(&unit->attach_lock);
-	n = amd_own_rids(od, changes);
-	raw_spin_lock_irqsave(&amd_growth_lock, flags);
 	/* Until caches have forgotten the old root, it has to be followed too. */
+	raw_spin_lock_irqsave(&amd_growth_lock, flags);
 	ad->now = !ad->now;
 	amd_link_set(&ad->links[ad->now], paging ? to_amd_domain(domain) : NULL, tag);
-	n = amd_write_entries(od, domain, tag, changes, n);
 	raw_spin_unlock_irqrestore(&amd_growth_lock, flags);
 
-	err = amd_flush_all_changes(od, changes, n, !paging);
-	if (err && paging) {
-		amd_revert(od, changes, n);
-	} else {
-		raw_spin_lock_irqsave(&amd_growth_lock, flags);
-		amd_link_set(&ad->links[!ad->now], NULL, 0);
-		raw_spin_unlock_irqrestore(&amd_growth_lock, flags);
-	}
-	mutex_unlock(&unit->attach_lock);
-	kfree(changes);
+	err = omni_write_entries(od, &to, paging);
 
-	if (paging && od->ats_depth && !err)
-		omni_ats_on(od);
+	raw_spin_lock_irqsave(&amd_growth_lock, flags);
+	if (err && paging)
+		ad->now = !ad->now;
+	amd_link_set(&ad->links[!ad->now], NULL, 0);
+	raw_spin_unlock_irqrestore(&amd_growth_lock, flags);
+	mutex_unlock(&unit->attach_lock);
 	return err;
 }

@@ -11,14 +11,13 @@
 #include <linux/iopoll.h>
 #include <linux/ioport.h>
 #include <linux/slab.h>
-#include <asm/processor.h>
 
 /* Control bits that follow from the firmware's flags. */
 #define AMD_CTRL_FIRMWARE	(AMD_CTRL_HT_TUNNEL | AMD_CTRL_PASS_PW | \
 				 AMD_CTRL_RES_PASS_PW | AMD_CTRL_ISOC)
 /* What this driver makes no use of and the firmware may have left on. */
 #define AMD_CTRL_UNUSED		(AMD_CTRL_PPR_LOG | AMD_CTRL_PPR_INT | AMD_CTRL_PPR | \
-				 AMD_CTRL_GT | AMD_CTRL_GA | AMD_CTRL_WAIT_INT)
+				 AMD_CTRL_GA | AMD_CTRL_WAIT_INT)
 
 void amd_unit_control(struct amd_unit *unit, u64 clear, u64 set)
 {
@@ -92,6 +91,12 @@ static void amd_unit_features(struct amd_unit *unit)
 	unit->efr = unit->efr ?: unit->ivhd->efr;
 	unit->va_bits = bits >= 32 && bits < 64 ? bits : 64;
 	unit->fc = true;
+	unit->v2 = amd_wants_v2(unit);
+	if (unit->v2 && !amd_unit_has_v2(unit)) {
+		pr_warn("%s: no guest page tables (v2) for requests without a PASID: its domains get host page tables (v1)\n",
+			unit->core.name);
+		unit->v2 = false;
+	}
 }
 
 struct amd_unit *amd_unit_create(struct amd_ivhd *ivhd)
@@ -127,8 +132,8 @@ struct amd_unit *amd_unit_create(struct amd_ivhd *ivhd)
 	}
 	amd_tables_apply(unit);
 
-	pr_info("%s: AMD-Vi at %#llx, cap %08x efr %llx\n", unit->core.name, ivhd->base,
-		unit->cap, unit->efr);
+	pr_info("%s: AMD-Vi at %#llx, cap %08x efr %llx%s\n", unit->core.name, ivhd->base,
+		unit->cap, unit->efr, unit->v2 ? ", guest page tables" : "");
 	return unit;
 
 err:
@@ -136,32 +141,40 @@ err:
 	return ERR_PTR(ret);
 }
 
-/*
- * Erratum 746 (family 15h, models 10h to 1fh): with clock gating of its
- * second-level cache the unit may stop. The bit is behind an index register.
- */
-static void amd_unit_erratum_746(struct amd_unit *unit)
+/* Set a bit of the second-level cache's registers, which are behind an index. */
+static void amd_unit_l2_set(struct amd_unit *unit, u32 index, u32 bit, const char *what)
 {
 	u32 value;
 
-	if (!unit->pdev || boot_cpu_data.x86_vendor != X86_VENDOR_AMD ||
-	    boot_cpu_data.x86 != 0x15 ||
-	    boot_cpu_data.x86_model < 0x10 || boot_cpu_data.x86_model > 0x1f)
-		return;
-	pci_write_config_dword(unit->pdev, 0xf0, 0x90);
+	pci_write_config_dword(unit->pdev, 0xf0, index);
 	pci_read_config_dword(unit->pdev, 0xf4, &value);
-	if (value & BIT(2))
+	if (value & bit)
 		return;
-	pci_write_config_dword(unit->pdev, 0xf0, 0x90 | BIT(8));
-	pci_write_config_dword(unit->pdev, 0xf4, value | BIT(2));
-	pci_write_config_dword(unit->pdev, 0xf0, 0x90);
-	pr_info("%s: erratum 746 worked around\n", unit->core.name);
+	pci_write_config_dword(unit->pdev, 0xf0, index | BIT(8));
+	pci_write_config_dword(unit->pdev, 0xf4, value | bit);
+	pci_write_config_dword(unit->pdev, 0xf0, index);
+	pr_info("%s: %s worked around\n", unit->core.name, what);
+}
+
+/* What is wrong with units of family 15h. Firmware should know, too. */
+static void amd_unit_errata(struct amd_unit *unit)
+{
+	unsigned int model;
+
+	if (!unit->pdev || omni_amd_family(&model) != 0x15)
+		return;
+	/* With clock gating of its second-level cache the unit may stop. */
+	if (model >= 0x10 && model <= 0x1f)
+		amd_unit_l2_set(unit, 0x90, BIT(2), "erratum 746");
+	/* Device TLBs are told that they may write where they may only read. */
+	if (model >= 0x30 && model <= 0x3f)
+		amd_unit_l2_set(unit, 0x47, BIT(0), "a missing check of device TLBs' writes");
 }
 
 /* Without a command for everything: entry by entry, domain by domain. */
 static int amd_unit_flush_each(struct amd_unit *unit)
 {
-	unsigned int errors = READ_ONCE(unit->queue.errors);
+	unsigned int errors = READ_ONCE(unit->core.queue.errors);
 	struct amd_cmd fence;
 	struct amd_cmd cmds[OMNI_SUBMIT_MAX];
 	struct omni_ticket ticket;
@@ -176,8 +189,12 @@ static int amd_unit_flush_each(struct amd_unit *unit)
 	amd_submit(unit, &fence, 1, &ticket);
 	for (id = 0; id < AMD_NR_TAGS; id += OMNI_SUBMIT_MAX) {
 		for (n = 0; n < OMNI_SUBMIT_MAX; n++)
-			cmds[n] = amd_cmd_domain(id + n);
+			cmds[n] = amd_cmd_domain(id + n, false);
 		amd_submit(unit, cmds, n, &ticket);
+		for (n = 0; unit->v2 && n < OMNI_SUBMIT_MAX; n++)
+			cmds[n] = amd_cmd_domain(id + n, true);
+		if (unit->v2)
+			amd_submit(unit, cmds, n, &ticket);
 	}
 	/* The last wait covers all that went before. */
 	ticket.errors = errors;
@@ -193,7 +210,7 @@ static int amd_unit_flush(struct amd_unit *unit)
 	int ret, tries;
 
 	if (unit->efr & AMD_EFR_IA)
-		return amd_submit_wait(unit, &all, 1);
+		return omni_submit_wait(&unit->core, &all, 1);
 	for (tries = 0; tries <= OMNI_RETRIES; tries++) {
 		ret = amd_unit_flush_each(unit);
 		if (ret != -EAGAIN)
@@ -218,8 +235,10 @@ int amd_unit_on(struct omni_unit *core)
 		set |= AMD_CTRL_RES_PASS_PW;
 	if (ivhd->flags & AMD_IVHD_ISOC)
 		set |= AMD_CTRL_ISOC;
+	if (unit->v2)
+		set |= AMD_CTRL_GT;
 
-	amd_unit_erratum_746(unit);
+	amd_unit_errata(unit);
 	pages = unit->nr_dtes * sizeof(struct amd_dte) / SZ_4K;
 	amd_write64(unit, AMD_DEVTAB, virt_to_phys(unit->table) |
 		    FIELD_PREP(AMD_DEVTAB_SIZE, pages - 1));
@@ -227,7 +246,8 @@ int amd_unit_on(struct omni_unit *core)
 	amd_write64(unit, AMD_EXCLUSION, 0);
 	amd_write64(unit, AMD_EXCLUSION_LIMIT, 0);
 	amd_unit_control(unit, AMD_CTRL_FIRMWARE | AMD_CTRL_UNUSED | AMD_CTRL_INV_TIMEOUT |
-			 AMD_CTRL_CMDBUF | AMD_CTRL_EVENT_LOG | AMD_CTRL_EVENT_INT, set);
+			 AMD_CTRL_GT | AMD_CTRL_CMDBUF | AMD_CTRL_EVENT_LOG |
+			 AMD_CTRL_EVENT_INT, set);
 
 	/* 2.3: neither commands nor events are handled by a unit that is off. */
 	amd_unit_control(unit, 0, AMD_CTRL_IOMMU);
@@ -245,7 +265,7 @@ void amd_unit_off(struct omni_unit *core)
 	struct amd_unit *unit = to_amd_unit(core);
 
 	/* Nothing that is cached may be found by whoever has the unit next. */
-	if (unit->queue.on && !unit->queue.dead)
+	if (unit->core.queue.on && !unit->core.queue.dead)
 		amd_unit_flush(unit);
 	amd_queue_off(unit);
 	amd_log_off(unit);

@@ -12,6 +12,29 @@
 /* scripts/preflight asks the module which IOMMUs it knows. */
 MODULE_INFO(drives, "AMD-Vi");
 
+/* Asked for once, when units are created; after that each unit knows. */
+static char *amd_pgtable = "v1";
+module_param(amd_pgtable, charp, 0444);
+MODULE_PARM_DESC(amd_pgtable, "AMD-Vi: page tables of new domains: v1 (host) or, on units that have it, v2 (guest) (default: v1)");
+
+#ifndef OMNI_KUNIT
+bool amd_want_v2;
+
+static int amd_choose_pgtable(void)
+{
+	amd_want_v2 = !strcmp(amd_pgtable, "v2");
+	if (amd_want_v2 || !strcmp(amd_pgtable, "v1"))
+		return 0;
+	pr_err("amd_pgtable=%s: there are v1 and v2\n", amd_pgtable);
+	return -EINVAL;
+}
+#else
+static int amd_choose_pgtable(void)
+{
+	return 0;
+}
+#endif
+
 struct amd_firmware amd_firmware = {
 	.ivhds = LIST_HEAD_INIT(amd_firmware.ivhds),
 	.ivmds = LIST_HEAD_INIT(amd_firmware.ivmds),
@@ -58,20 +81,35 @@ static bool amd_ats_allowed(const struct amd_unit *unit, struct pci_dev *pdev)
 	return unit->cap & AMD_CAP_IOTLB && !(range && range->no_ats) && pci_ats_supported(pdev);
 }
 
+/* The IDs of a device that its unit may see. */
+static int amd_rids(struct device *dev, const struct amd_hid *hid, u32 **rids)
+{
+	if (!hid)
+		return omni_pci_rids(to_pci_dev(dev), rids);
+	*rids = kmalloc(sizeof(**rids), GFP_KERNEL);
+	if (!*rids)
+		return -ENOMEM;
+	(*rids)[0] = hid->devid;
+	return 1;
+}
+
 static struct omni_device *amd_probe(struct device *dev)
 {
+	const struct amd_hid *hid = NULL;
 	struct amd_device *ad;
 	struct omni_device *od;
 	struct omni_unit *core;
 	struct amd_unit *unit;
-	struct pci_dev *pdev;
+	struct amd_ivhd *ivhd;
 	unsigned int i;
 	int ret;
 
-	if (!dev_is_pci(dev))
-		return NULL;
-	pdev = to_pci_dev(dev);
-	core = amd_find_unit(pdev);
+	if (dev_is_pci(dev)) {
+		core = amd_find_unit(to_pci_dev(dev));
+	} else {
+		hid = amd_hid_find(dev, &ivhd);
+		core = hid && ivhd->unit ? &ivhd->unit->core : NULL;
+	}
 	if (!core)
 		return NULL;
 	unit = to_amd_unit(core);
@@ -85,7 +123,7 @@ static struct omni_device *amd_probe(struct device *dev)
 	}
 	od = &ad->core;
 	od->unit = core;
-	ret = omni_pci_rids(pdev, &od->rids);
+	ret = amd_rids(dev, hid, &od->rids);
 	if (ret < 0)
 		goto err;
 	od->nr_rids = ret;
@@ -103,8 +141,8 @@ static struct omni_device *amd_probe(struct device *dev)
 		goto err;
 	}
 	od->state = amd_tables_blocked(unit, od->rid) ? OMNI_BLOCKED : OMNI_IDENTITY;
-	if (amd_ats_allowed(unit, pdev))
-		od->ats_depth = omni_ats_depth(pdev);
+	if (!hid && amd_ats_allowed(unit, to_pci_dev(dev)))
+		od->ats_depth = omni_ats_depth(to_pci_dev(dev));
 	return od;
 
 err:
@@ -133,7 +171,7 @@ static struct omni_domain *amd_domain_alloc(struct omni_device *od, bool dirty)
 
 	if (dirty && !amd_unit_tracks_dirty(unit))
 		return ERR_PTR(-EOPNOTSUPP);
-	domain = amd_domain_create(unit, dev_to_node(od->dev));
+	domain = amd_domain_create(unit, unit->v2 && !dirty, dev_to_node(od->dev));
 	if (dirty && !IS_ERR(domain))
 		domain->iommu.dirty_ops = &amd_dirty_ops;
 	return domain;
@@ -145,7 +183,8 @@ static bool amd_capable(struct omni_device *od, enum iommu_cap cap)
 	case IOMMU_CAP_CACHE_COHERENCY:
 		return true;
 	case IOMMU_CAP_ENFORCE_CACHE_COHERENCY:
-		return to_amd_unit(od->unit)->fc;
+		/* What a device's domain will be like has to be known before. */
+		return to_amd_unit(od->unit)->fc && !to_amd_unit(od->unit)->v2;
 	case IOMMU_CAP_DIRTY_TRACKING:
 		return amd_unit_tracks_dirty(to_amd_unit(od->unit));
 	case IOMMU_CAP_PRE_BOOT_PROTECTION:
@@ -280,6 +319,12 @@ static int amd_start(const struct omni_wing *wing)
 		return -ENODEV;
 	}
 
+	ret = amd_choose_pgtable();
+	if (ret) {
+		amd_firmware_free(&amd_firmware);
+		return ret;
+	}
+
 	nr = amd_create_units();
 	ret = nr < 0 ? nr : omni_visit_rids(amd_find_unit, amd_prepare_rid);
 	if (ret)
@@ -287,6 +332,7 @@ static int amd_start(const struct omni_wing *wing)
 
 	list_for_each_entry(ivhd, &amd_firmware.ivhds, node) {
 		amd_prepare_aliases(ivhd);
+		amd_hids_report(ivhd);
 		ret = amd_unit_on(&ivhd->unit->core);
 		if (ret)
 			goto err;
@@ -317,7 +363,10 @@ const struct omni_wing amd_wing = {
 	.domain_alloc = amd_domain_alloc,
 	.compatible = amd_domain_compatible,
 	.attach = amd_attach,
+	.write = amd_write,
 	.resv_regions = amd_resv_regions,
 	.capable = amd_capable,
 	.unit_groups = amd_groups,
+	.show = &amd_show_ops,
+	.queue = &amd_queue_ops,
 };

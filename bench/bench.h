@@ -103,6 +103,8 @@ static __always_inline u64 bench_now(void)
 extern unsigned long bench_base;
 extern bool bench_floor;
 extern unsigned long bench_phys;
+extern unsigned int bench_marks;
+extern unsigned int bench_threads;
 
 #define BENCH_PROT	(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 
@@ -126,6 +128,36 @@ int bench_run(struct bench *b, const struct bench_case *c);
  * Context: any.
  */
 int bench_fail(const char *what, const char *step, int err);
+
+/**
+ * bench_mark() - begin or end a span of QEMU's trace
+ * @b: the state; nothing happens without @pdev
+ * @mark: the span's number, of ++bench_marks
+ * @begin: it begins
+ *
+ * By a write that QEMU traces in order with the commands it executes.
+ *
+ * Context: any.
+ */
+void bench_mark(struct bench *b, unsigned int mark, bool begin);
+
+/**
+ * bench_wanted() - has the user asked for this case, or for no case alone?
+ * @name: the case's name
+ *
+ * Return: whether.
+ * Context: any.
+ */
+bool bench_wanted(const char *name);
+
+/**
+ * bench_device() - the next device to map for
+ * @from: the one before, whose reference is dropped, or NULL
+ *
+ * Return: the device, with a reference, or NULL after the last.
+ * Context: may sleep.
+ */
+struct pci_dev *bench_device(struct pci_dev *from);
 
 /**
  * bench_open() - make a domain for a device and attach it, as VFIO does
@@ -170,6 +202,7 @@ long bench_tables(void);
 /* Steps that several sets of cases have: 0 or -errno, may sleep. */
 int bench_step_create(struct bench *b);
 int bench_step_attach(struct bench *b);
+int bench_step_enforce(struct bench *b);
 int bench_step_map(struct bench *b);
 int bench_step_unmap(struct bench *b);
 int bench_step_detach(struct bench *b);

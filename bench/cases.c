@@ -164,7 +164,7 @@ int bench_step_attach(struct bench *b)
 	return iommu_attach_device(b->domain, &b->pdev->dev);
 }
 
-static int step_enforce(struct bench *b)
+int bench_step_enforce(struct bench *b)
 {
 	if (b->domain->ops->enforce_cache_coherency)
 		b->domain->ops->enforce_cache_coherency(b->domain);
@@ -187,7 +187,7 @@ int bench_step_destroy(struct bench *b)
 static const struct bench_step life_steps[] = {
 	{ "create", bench_step_create },
 	{ "attach", bench_step_attach },
-	{ NULL, step_enforce },
+	{ NULL, bench_step_enforce },
 	{ "first-map", bench_step_map },
 	{ "last-unmap", bench_step_unmap },
 	{ "detach", bench_step_detach },

@@ -34,9 +34,18 @@ unsigned long bench_phys = 0x200000000UL;
 module_param_named(phys, bench_phys, ulong, 0444);
 MODULE_PARM_DESC(phys, "physical address that mappings begin at");
 
+/* QEMU's edu device by default: no driver wants it. */
+static char *device = "1234:11e8";
+module_param(device, charp, 0444);
+MODULE_PARM_DESC(device, "vendor:device of the PCI device to map for, one without a driver");
+
 static char *bench_only = "";
 module_param_named(only, bench_only, charp, 0444);
-MODULE_PARM_DESC(only, "run just this case of a set (default: all)");
+MODULE_PARM_DESC(only, "run just this case of a set, or this mode of scale (default: all)");
+
+unsigned int bench_threads;
+module_param_named(threads, bench_threads, uint, 0444);
+MODULE_PARM_DESC(threads, "scale: measure with this number of threads alone (default: 1, 2, 4, 8)");
 
 static bool count_lines = true;
 module_param(count_lines, bool, 0444);
@@ -51,7 +60,7 @@ static bool ok;
 module_param(ok, bool, 0444);
 MODULE_PARM_DESC(ok, "the run has succeeded");
 
-static unsigned int bench_marks;
+unsigned int bench_marks;
 module_param_named(marks, bench_marks, uint, 0444);
 MODULE_PARM_DESC(marks, "marks in use already: each is to be used once in a guest's life");
 
@@ -117,11 +126,8 @@ long bench_tables(void)
 
 /* Rounds */
 
-/*
- * A write that QEMU traces in order with the commands it executes, to a
- * register that no device lets anybody change.
- */
-static void bench_mark(struct bench *b, unsigned int mark, bool begin)
+/* To a register that no device lets anybody change. */
+void bench_mark(struct bench *b, unsigned int mark, bool begin)
 {
 	if (b->pdev)
 		pci_write_config_dword(b->pdev, PCI_SUBSYSTEM_VENDOR_ID, mark << 1 | begin);
@@ -194,7 +200,7 @@ int bench_run(struct bench *b, const struct bench_case *c)
 	unsigned int round, i;
 	int err;
 
-	if (*bench_only && strcmp(bench_only, c->name))
+	if (!bench_wanted(c->name))
 		return 0;
 	b->iova = bench_base + c->iova;
 	b->pa = bench_phys + c->pa;
@@ -218,6 +224,23 @@ int bench_run(struct bench *b, const struct bench_case *c)
 		cost[i] = div_u64(cost[i] * 100, (c->steps[i].calls ?: 1) *
 				  (c->mean ? c->rounds : 1));
 	return bench_counted(b, c, cost);
+}
+
+bool bench_wanted(const char *name)
+{
+	return !*bench_only || !strcmp(bench_only, name);
+}
+
+/* Devices */
+
+struct pci_dev *bench_device(struct pci_dev *from)
+{
+	unsigned int vendor, id;
+
+	if (sscanf(device, "%x:%x", &vendor, &id) == 2)
+		return pci_get_device(vendor, id, from);
+	pci_dev_put(from);
+	return NULL;
 }
 
 /* Domains */
@@ -270,12 +293,11 @@ void bench_close(struct bench *b)
 
 static int __init bench_init(void)
 {
-	/* QEMU's edu device: no driver wants it. */
-	struct bench b = { .pdev = pci_get_device(0x1234, 0x11e8, NULL) };
+	struct bench b = { .pdev = bench_device(NULL) };
 	int ret = -ENODEV;
 
 	if (!b.pdev)
-		return bench_fail("start", "finding an edu device", -ENODEV);
+		return bench_fail("start", "finding the device", -ENODEV);
 	if (!strcmp(run, "idle")) {
 		pci_dev_put(b.pdev);
 		return bench_lines_on();

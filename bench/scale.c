@@ -3,7 +3,10 @@
  * Throughput against processors: threads that map and unmap pages at the same
  * time, in ranges of one domain or each in a domain of its own.
  *
- *	@@SCALE mode threads pairs-a-second
+ *	@@SCALE mode threads pairs-a-second pairs mark
+ *
+ * pairs are those of all tries; mark names the span of QEMU's trace that they
+ * are in.
  */
 #include "bench.h"
 
@@ -21,6 +24,7 @@ struct bench_thread {
 	atomic_t *gate;
 	struct completion done;
 	u64 pairs;
+	u64 all;		/* pairs, the warming up's included */
 	ktime_t begin;
 	ktime_t end;
 	int err;
@@ -32,7 +36,7 @@ static int bench_loop(struct bench_thread *t, u64 ns)
 	int ret;
 
 	t->begin = ktime_get();
-	for (t->pairs = 0; ; t->pairs++) {
+	for (t->pairs = 0; ; t->pairs++, t->all++) {
 		unsigned long iova = t->iova + (t->pairs % PTRS_PER_PTE) * SZ_4K;
 
 		if (!(t->pairs % 8)) {
@@ -103,22 +107,32 @@ static int bench_try(struct bench_thread *threads, unsigned int nr, u64 *rate)
 	return ret;
 }
 
-static int bench_mode(struct bench_thread *threads, const char *mode)
+static int bench_mode(struct bench *b, struct bench_thread *threads, const char *mode)
 {
-	unsigned int nr, try;
+	unsigned int nr, try, i;
 	int ret = 0;
 
+	if (!bench_wanted(mode))
+		return 0;
 	for (nr = 1; nr <= min(num_online_cpus(), BENCH_THREADS) && !ret; nr *= 2) {
-		u64 best = 0, rate;
+		u64 best = 0, all = 0, rate;
 
+		if (bench_threads && bench_threads != nr)
+			continue;
+		for (i = 0; i < nr; i++)
+			threads[i].all = 0;
+		bench_mark(b, ++bench_marks, true);
 		for (try = 0; try < BENCH_TRIES && !ret; try++) {
 			ret = bench_try(threads, nr, &rate);
 			if (!ret)
 				best = max(best, rate);
 		}
+		bench_mark(b, bench_marks, false);
 		if (ret)
 			return bench_fail(mode, "mapping and unmapping", ret);
-		pr_info("@@SCALE %s %u %llu\n", mode, nr, best);
+		for (i = 0; i < nr; i++)
+			all += threads[i].all;
+		pr_info("@@SCALE %s %u %llu %llu %u\n", mode, nr, best, all, bench_marks);
 	}
 	return 0;
 }
@@ -140,13 +154,13 @@ int bench_scale(struct bench *b)
 		threads[i].domain = b->domain;
 		threads[i].iova = bench_base + (i + 1UL) * SZ_1G;
 	}
-	ret = bench_mode(threads, "one-domain");
+	ret = bench_mode(b, threads, "one-domain");
 	bench_close(b);
 
 	for (i = 0; i < BENCH_THREADS && !ret; i++) {
-		pdev = pci_get_device(0x1234, 0x11e8, pdev);
+		pdev = bench_device(pdev);
 		if (!pdev) {
-			ret = bench_fail("scale", "finding 8 edu devices", -ENODEV);
+			ret = bench_fail("scale", "finding 8 devices", -ENODEV);
 			break;
 		}
 		others[i].pdev = pci_dev_get(pdev);
@@ -155,7 +169,7 @@ int bench_scale(struct bench *b)
 	}
 	pci_dev_put(pdev);
 	if (!ret)
-		ret = bench_mode(threads, "own-domains");
+		ret = bench_mode(b, threads, "own-domains");
 	for (i = 0; i < BENCH_THREADS; i++) {
 		bench_close(&others[i]);
 		pci_dev_put(others[i].pdev);

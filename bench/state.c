@@ -25,6 +25,7 @@ static int step_close(struct bench *b)
 static const struct bench_step domains_steps[] = {
 	{ "create", bench_step_create },
 	{ "attach", bench_step_attach },
+	{ NULL, bench_step_enforce },
 	{ NULL, bench_step_map },
 	{ NULL, bench_step_unmap },
 	{ "map", bench_step_map },
@@ -203,15 +204,16 @@ static int bench_devices(struct bench *b)
 		struct iommu_group *group;
 
 		if (devices >= report) {
-			snprintf(name, sizeof(name), "devices-%u", devices);
+			/* Of a group they all come at once, so that it may be one more. */
+			snprintf(name, sizeof(name), "devices-%u", report);
 			ret = bench_run(b, &c);
 			report *= 8;
 			if (ret || report > 64)
 				break;
 		}
-		pdev = pci_get_device(0x1234, 0x11e8, pdev);
+		pdev = bench_device(pdev);
 		if (!pdev) {
-			ret = bench_fail("devices", "finding 65 edu devices", -ENODEV);
+			ret = bench_fail("devices", "finding 64 devices", -ENODEV);
 			break;
 		}
 		group = iommu_group_get(&pdev->dev);

@@ -6,15 +6,15 @@
 #ifndef OMNI_FLUSH_H
 #define OMNI_FLUSH_H
 
+#include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 
-struct iommu_iotlb_gather;
+#include "ledger.h"
+
 struct omni_domain;
 struct omni_unit;
-struct dentry;
-struct seq_file;
 
 /**
  * enum omni_flush_kind - what a change to a page table makes necessary
@@ -63,6 +63,7 @@ enum omni_inv_scope {
  * @first: first 4K page number, for OMNI_INV_RANGE
  * @last: last 4K page number, inclusive
  * @leaf_only: no table was unlinked in the range (F3)
+ * @levels: bit n: leaves at level n of the table changed; 0 if that is not known
  * @device_tlb: device TLBs may hold the translations too
  */
 struct omni_inv {
@@ -72,10 +73,14 @@ struct omni_inv {
 	u64 last;
 	bool leaf_only;
 	bool device_tlb;
+	u8 levels;
 };
 
 /**
  * enum omni_count - what the ledger counts for all units together
+ *
+ * Those that operations end in are sums of &enum omni_end.
+ *
  * @OMNI_OPS_MAP: map_pages calls
  * @OMNI_OPS_UNMAP: unmap_pages calls
  * @OMNI_OPS_SYNC_MAP: ends of a map
@@ -157,6 +162,7 @@ static inline void omni_count_add(enum omni_count what, u64 n)
  * @iotlb_page: a range of pages
  * @device_tlb: device TLBs
  * @wait: waits for completion
+ * @shared_waits: submissions that somebody else's wait was for, too
  * @timeouts: waits that met their deadline
  * @queue_errors: errors the unit reported for a command
  * @faults: refused accesses reported
@@ -168,23 +174,11 @@ struct omni_unit_counts {
 	u64 iotlb_page;
 	u64 device_tlb;
 	u64 wait;
+	u64 shared_waits;
 	u64 timeouts;
 	u64 queue_errors;
 	u64 faults;
 };
-
-/**
- * omni_plan_sync() - decide what ends an unmap
- * @domain: the domain
- * @gather: what the unmaps gathered; tables to free may join its freelist
- * @inv: receives the request
- *
- * Return: true if @inv has to be carried out; false if nothing needs flushing,
- * with the reason counted.
- * Context: any.
- */
-bool omni_plan_sync(struct omni_domain *domain,
-		    struct iommu_iotlb_gather *gather, struct omni_inv *inv);
 
 /**
  * omni_plan_sync_map() - decide what ends a map
@@ -215,21 +209,30 @@ bool omni_plan_flush_all(struct omni_domain *domain, struct omni_inv *inv,
 			 struct list_head *tables);
 
 /**
- * omni_gather() - put one unmapped piece into a gather, or aside for later
+ * omni_gather_replaced() - put replaced tables of an unmapped piece aside
  * @domain: the domain
  * @gather: the caller's gather
- * @iova: first byte
- * @size: bytes, more than 0
- * @tables: tables unlinked by this piece, emptied
- *
- * Pieces never force a flush in the middle (F5): the range grows to cover
- * them all. Tables of queued unmaps stay with the domain, because the kernel
- * would free them after a flush that it can't know to have failed (S2).
+ * @iova: first byte of the piece
+ * @size: its length
  *
  * Context: any.
  */
-void omni_gather(struct omni_domain *domain, struct iommu_iotlb_gather *gather,
-		 unsigned long iova, size_t size, struct list_head *tables);
+void omni_gather_replaced(struct omni_domain *domain, struct iommu_iotlb_gather *gather,
+			  unsigned long iova, size_t size);
+
+/**
+ * omni_gather_tables() - put tables that an unmap unlinked aside
+ * @domain: the domain
+ * @gather: the caller's gather
+ * @tables: the tables, emptied
+ *
+ * Tables of queued unmaps stay with the domain, because the kernel would free
+ * them after a flush that it can't know to have failed (S2).
+ *
+ * Context: any.
+ */
+void omni_gather_tables(struct omni_domain *domain, struct iommu_iotlb_gather *gather,
+			struct list_head *tables);
 
 /**
  * omni_tables_done() - free tables whose flush is over, or leak them
@@ -253,19 +256,5 @@ void omni_tables_done(struct omni_domain *domain, struct list_head *tables,
  * Context: any.
  */
 bool omni_attached(struct omni_domain *domain);
-
-/**
- * omni_ledger_init() - publish the ledger in debugfs
- *
- * Context: may sleep.
- */
-void omni_ledger_init(void);
-
-/**
- * omni_ledger_exit() - take the ledger away
- *
- * Context: may sleep.
- */
-void omni_ledger_exit(void);
 
 #endif

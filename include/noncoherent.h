@@ -8,6 +8,7 @@
 #define OMNI_NONCOHERENT_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 
@@ -18,6 +19,16 @@ struct iommu_iotlb_gather;
 
 #define OMNI_NC_TAG_BITS	20
 
+/*
+ * What the tracker keeps of a gather, in its field pgsize, of which the driver
+ * has no other use.
+ */
+#define OMNI_NC_TAG		GENMASK_ULL(OMNI_NC_TAG_BITS - 1, 0)
+#define OMNI_NC_ROUND		GENMASK_ULL(OMNI_NC_TAG_BITS + 31, OMNI_NC_TAG_BITS)
+/* At which levels leaves were cleared, bit by bit, in a format that hints */
+#define OMNI_GATHER_LEVELS	GENMASK_ULL(55, 52)
+#define OMNI_NC_LAZY		BIT_ULL(63)	/* whoever unmaps holds the pages */
+
 /**
  * struct omni_nc_ops - what the tracker asks of a page-table format
  * @tracked: bit of a leaf, ignored by the hardware: its pages are counted
@@ -26,6 +37,7 @@ struct iommu_iotlb_gather;
  *	some are counted and marked
  * @untrack: count the pages of every marked leaf out and clear the mark; with
  *	@all those of pending entries, too, which are cleared
+ * @unlinked: count the pages of the marked leaves of unlinked tables out
  *
  * All are called with omni_nc.lock held for writing. include/pgtable_track.h
  * defines them for a format.
@@ -35,6 +47,7 @@ struct omni_nc_ops {
 	u64 (*mapped)(struct omni_domain *domain);
 	int (*track)(struct omni_domain *domain);
 	void (*untrack)(struct omni_domain *domain, bool all);
+	void (*unlinked)(struct list_head *tables);
 };
 
 /**
@@ -46,6 +59,7 @@ struct omni_nc_ops {
  *	omni_domain.attach_lock held
  * @enforced: coherency is enforced: nothing is ever tracked
  * @tag: the last tag given to a gather
+ * @round: times that the tags ran out; changes with @lock held for writing
  */
 struct omni_nc {
 	const struct omni_nc_ops *ops;
@@ -53,6 +67,7 @@ struct omni_nc {
 	unsigned int devices;
 	bool enforced;
 	atomic_t tag;
+	u32 round;
 };
 
 /**
@@ -168,16 +183,36 @@ bool omni_nc_enforce(struct omni_domain *domain, u64 bits);
 
 /**
  * omni_nc_tag() - the tag of a gather's pending entries, a new one if need be
- * @domain: the domain
- * @gather: the gather; its field pgsize, of which the driver has no other
- *	use, holds the tag, 0 while it has none
+ * @nc: the tracker's part of the domain, its lock held
+ * @gather: the gather
  *
- * A tag comes again after 2^20 - 1 other gathers.
+ * A tag comes again in the next round only, when no entry has it any more.
  *
- * Return: 1 to 2^20 - 1.
+ * Return: 1 to 2^20 - 1, or 0 when the tags of this round are used up: then
+ * omni_nc_new_round() is due.
  * Context: any.
  */
-u32 omni_nc_tag(struct omni_domain *domain, struct iommu_iotlb_gather *gather);
+u32 omni_nc_tag(struct omni_nc *nc, struct iommu_iotlb_gather *gather);
+
+/**
+ * omni_nc_tag_of() - the tag of a gather's pending entries
+ * @nc: the tracker's part of the domain, its lock held
+ * @gather: the gather
+ *
+ * Return: the tag; 0 if it has none, or no pending entries any more since a
+ * round has ended.
+ * Context: any.
+ */
+u32 omni_nc_tag_of(const struct omni_nc *nc, const struct iommu_iotlb_gather *gather);
+
+/**
+ * omni_nc_new_round() - begin with the tags again, if they are used up
+ * @nc: the tracker's part of the domain, its lock held for writing since
+ *	every pending entry was settled
+ *
+ * Context: any.
+ */
+void omni_nc_new_round(struct omni_nc *nc);
 
 /* nc_pages.c: the count of every page */
 
@@ -204,18 +239,21 @@ int omni_nc_in(phys_addr_t pa, u64 bytes, bool whole, gfp_t gfp);
  * @whole: as it was for omni_nc_in()
  *
  * The mapping's invalidation is complete. When it returns, all lines of the
- * pages that are in no mapping any more are clean (N2), or the cleaning is
- * owed by whoever holds them. Allocates nothing.
+ * pages that are in no mapping any more are clean (N2). Allocates nothing.
  *
  * Context: may sleep.
  */
 void omni_nc_out(phys_addr_t pa, u64 bytes, bool whole);
 
 /**
- * omni_nc_hold() - put off the cleaning of pages that leave their last mapping
+ * omni_nc_hold() - be able to put off the cleaning of pages
  * @pa: first byte, a multiple of 4K
  * @bytes: length, likewise
  * @gfp: how to allocate
+ *
+ * Whoever holds pages may unmap them lazily (OMNI_NC_LAZY): those that leave
+ * their last mapping by that are owed, not cleaned. All other ways out are as
+ * ever, since who takes them knows nothing of the hold and gets the pages back.
  *
  * Return: 0; -ENOMEM or -EOVERFLOW, nothing being held.
  * Context: may sleep.
@@ -227,7 +265,8 @@ int omni_nc_hold(phys_addr_t pa, u64 bytes, gfp_t gfp);
  * @pa: as it was for omni_nc_hold()
  * @bytes: likewise
  *
- * What is still mapped, or held by somebody else, is cleaned at its end.
+ * Whoever owes it: one that holds it, too, finds it clean then. What is still
+ * mapped is cleaned when that ends.
  *
  * Context: may sleep.
  */
@@ -239,7 +278,9 @@ void omni_nc_release(phys_addr_t pa, u64 bytes);
  *
  * Above the parameter wbinvd_above, the calls of omni_nc_in() and
  * omni_nc_out() that follow only count, and all caches are cleaned when it
- * ends. Everybody else's calls wait meanwhile.
+ * ends. Everybody else's calls wait meanwhile. It is 0, never, unless somebody
+ * says otherwise: lines cost the same at any size, while this stops every CPU
+ * of the machine and empties caches of others (docs/noncoherent.md has figures).
  *
  * Return: what omni_nc_bulk_end() has to be told.
  * Context: may sleep.
@@ -271,10 +312,11 @@ bool omni_nc_batch_add(struct omni_nc_batch *batch, phys_addr_t pa, u64 bytes, b
 /**
  * omni_nc_batch_out() - omni_nc_out() for every run noted
  * @batch: the batch, emptied
+ * @lazy: what is held is owed instead of cleaned
  *
  * Context: may sleep.
  */
-void omni_nc_batch_out(struct omni_nc_batch *batch);
+void omni_nc_batch_out(struct omni_nc_batch *batch, bool lazy);
 
 /**
  * omni_nc_chunks() - 2 MiB chunks of memory that the count knows of
@@ -295,11 +337,13 @@ long omni_nc_chunks(void);
  * @clean: called in the place of cleaning a physical range
  * @clean_all: called in the place of cleaning every cache
  * @kind: what is behind a page number; NULL for what the kernel says of it
+ * @limit: how often a page can be counted; 0 for as often as it is
  */
 struct omni_nc_test {
 	void (*clean)(phys_addr_t pa, size_t bytes);
 	void (*clean_all)(void);
 	enum omni_nc_kind (*kind)(unsigned long pfn);
+	u32 limit;
 };
 
 extern struct omni_nc_test omni_nc_test;

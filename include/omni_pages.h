@@ -12,6 +12,12 @@
  * The CPU should not touch the pages between the last unmap and the release,
  * any more than between a dma_map and a dma_unmap.
  *
+ * Only omni_pages_unmap() puts anything off. Where the last mapping ends in
+ * another way (an iommu_unmap(), the domain's last device that leaves), the
+ * pages are cleaned at once: whoever ended it may be somebody else, who has
+ * the same memory and gets it back. For the same reason a release pays what
+ * is owed of its pages even if another object has them, too.
+ *
  * Nothing here depends on the domain being non-coherent, or this driver's.
  */
 #ifndef OMNI_PAGES_H
@@ -29,7 +35,8 @@ struct page;
  *	may go when the call returns
  * @nr: how many, more than 0
  *
- * Return: the object, ERR_PTR(-EINVAL) or ERR_PTR(-ENOMEM).
+ * Return: the object, ERR_PTR(-EINVAL), ERR_PTR(-ENOMEM), or
+ * ERR_PTR(-EOVERFLOW) for a page that too many objects have.
  * Context: may sleep.
  */
 struct omni_pages *omni_pages_create(struct page **pages, size_t nr);

@@ -13,9 +13,13 @@
  * unmap clears its entries, executes a full barrier and then reads the
  * snapshot: either it sees the new unit and flushes it, or that unit's entry
  * was published after the clearing and so can't have cached what was cleared.
+ * A device TLB can: it fills from the unit's, where that is until the flush is
+ * over. So it comes into use a grace period after the larger snapshot, when all
+ * flushes that have not seen it are over.
  *
  * Lock order: device_lock > the kernel's group mutex > omni_domain.attach_lock,
- * the unit's own mutexes > omni_core.lock > omni_device.lock. The map and
+ * the unit's own mutexes > omni_core.lock > omni_domains.lock >
+ * omni_seen.lock, omni_device.lock. The map and
  * unmap path takes none of them; it ends in the unit's queue lock. In tracked
  * domains alone, it takes omni_nc.lock, which comes after attach_lock, and
  * the locks of the count of pages (nc_pages.c), which come last.
@@ -28,13 +32,16 @@
 #include <linux/idr.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
+#include "attach.h"
 #include "flush.h"
 #include "noncoherent.h"
 #include "pgtable.h"
+#include "show.h"
 
 #define OMNI_PAGE_LG2	12
 
@@ -62,11 +69,18 @@ struct omni_domain;
  * @compatible: may @domain be attached on the device's unit as it is?
  * @attach: make the device's entries point to the domain, @tag being the
  *	domain's on this unit, NULL domain for the blocked state and
- *	&omni_identity for identity; only a failed invalidation makes it fail,
- *	and then the old entries are back
+ *	&omni_identity for identity, by omni_write_entries(); only a failed
+ *	invalidation makes it fail, and then the old entries are back
+ * @write: change @nr entries, then flush what follows from it: to what
+ *	omni_write_entries() was given, or, with NULL, to what the changes say
+ *	that they were. Those that differ are left in @changes, with what they
+ *	were, and counted in @nr. All change, even where a flush fails; returns 0
+ *	or the first error
  * @resv_regions: append the device's reserved regions
  * @capable: answer for capabilities that depend on the unit
  * @unit_groups: the unit's sysfs attributes
+ * @show: what there is to see in debugfs
+ * @queue: what its queues of commands do in their own way
  */
 struct omni_wing {
 	const char *name;
@@ -80,9 +94,73 @@ struct omni_wing {
 	struct omni_domain *(*domain_alloc)(struct omni_device *od, bool dirty);
 	bool (*compatible)(struct omni_domain *domain, struct omni_unit *unit);
 	int (*attach)(struct omni_device *od, struct omni_domain *domain, u32 tag);
+	int (*write)(struct omni_device *od, const void *to, struct omni_change *changes,
+		     unsigned int *nr);
 	void (*resv_regions)(struct omni_device *od, struct list_head *head);
 	bool (*capable)(struct omni_device *od, enum iommu_cap cap);
 	const struct attribute_group **unit_groups;
+	const struct omni_show_ops *show;
+	const struct omni_queue_ops *queue;
+};
+
+/**
+ * struct omni_record - a refused access, remembered
+ * @ns: when, as the kernel's log counts
+ * @iova: page of the access
+ * @why: the reason in words, or NULL
+ * @who: who made it, as the message said
+ * @times: how often it was repeated at once
+ * @reason: the unit's code
+ * @read: it was a read
+ * @nowhere: neither address nor direction are known
+ */
+struct omni_record {
+	u64 ns;
+	u64 iova;
+	const char *why;
+	char who[32];
+	u32 times;
+	u8 reason;
+	bool read;
+	bool nowhere;
+};
+
+#define OMNI_HISTORY	256
+
+/**
+ * struct omni_history - the last refused accesses of a unit
+ * @nr: how many there were; the last is in @records[(@nr - 1) % OMNI_HISTORY]
+ * @records: of each
+ */
+struct omni_history {
+	u64 nr;
+	struct omni_record records[OMNI_HISTORY];
+};
+
+/**
+ * struct omni_queue - what the queues of commands of all wings have in common
+ * @lock: protects the rest but @line and @head; whoever finds it taken stands
+ *	in line, see include/queue.h
+ * @on: the unit reads the queue
+ * @dead: a wait met its deadline: nothing is submitted any more
+ * @slots: commands that the ring can hold
+ * @errors: errors met, each of which may have dropped commands in flight
+ * @tail: position of the next command; positions only grow
+ * @ended: position behind the last wait, up to which the unit was told; it is
+ *	@tail whenever the lock is free and the queue not dead
+ * @head: lowest position that may still be in use
+ * @line: tickets whose commands are to be put, the latest first
+ */
+struct omni_queue {
+	raw_spinlock_t lock;	/* see @lock above */
+	bool on;
+	bool dead;
+	unsigned int slots;
+	unsigned int errors;
+	u64 tail;
+	u64 ended;
+	atomic64_t head;
+	struct llist_head line;
 };
 
 /**
@@ -100,7 +178,10 @@ struct omni_wing {
  * @tag_first: lowest tag that a domain may have
  * @tag_last: highest one
  * @nr_tags: how many are in use
+ * @queue: of commands
  * @counts: commands issued, in the ledger
+ * @latency: how long waits took
+ * @history: refused accesses, under omni_core.lock
  */
 struct omni_unit {
 	struct iommu_device iommu;
@@ -115,7 +196,10 @@ struct omni_unit {
 	u32 tag_first;
 	u32 tag_last;
 	atomic_t nr_tags;
+	struct omni_queue queue;
 	struct omni_unit_counts counts;
+	struct omni_latency latency;
+	struct omni_history history;
 };
 
 /**
@@ -151,6 +235,8 @@ enum omni_state {
  * @rid: the ID its device TLB is invalidated by
  * @nr_rids: requester IDs it may use, aliases included, as its unit sees them
  * @rids: all of them, @rid first
+ * @faults: accesses of it that were refused, under omni_core.lock
+ * @shown: what its wing keeps of it in debugfs
  */
 struct omni_device {
 	struct device *dev;
@@ -171,6 +257,8 @@ struct omni_device {
 	u32 rid;
 	unsigned int nr_rids;
 	u32 *rids;
+	u64 faults;
+	struct dentry *shown;
 };
 
 /**
@@ -214,6 +302,9 @@ struct omni_reach {
  * @free_lock: protects @lazy and @replaced
  * @lazy: tables unlinked by queued unmaps, until flush_iotlb_all
  * @replaced: empty tables that a leaf took the place of, until sync_map
+ * @ends: its part of the ledger: its own once somebody has asked for domains,
+ *	until then what is common to all
+ * @seen: what debugfs keeps of it
  */
 struct omni_domain {
 	struct iommu_domain iommu;
@@ -227,11 +318,37 @@ struct omni_domain {
 	spinlock_t free_lock;		/* see @free_lock above */
 	struct list_head lazy;
 	struct list_head replaced;
+	struct omni_ends __percpu *ends;
+	struct omni_seen seen;
 };
 
 static inline struct omni_domain *to_omni_domain(struct iommu_domain *domain)
 {
 	return container_of(domain, struct omni_domain, iommu);
+}
+
+/*
+ * Write 128 bits of a hardware entry at once (S3); returns what they were.
+ * The caller is the only one who writes it: the exchange is for its width.
+ */
+static inline u128 omni_entry_swap(u128 *entry, u128 new)
+{
+	/* A torn read costs a second round. */
+	u128 old = data_race(*entry);
+
+	while (!try_cmpxchg128(entry, &old, new))
+		cpu_relax();
+	return old;
+}
+
+/*
+ * May a reader be inside tables that were unlinked? Pairs with the barrier in
+ * omni_watch(): a reader that is not seen here does not meet them.
+ */
+static inline bool omni_watched(const struct omni_domain *domain)
+{
+	smp_mb();	/* see above */
+	return READ_ONCE(domain->seen.watched);
 }
 
 /* Pulled out: nothing it caches can be used any more, and it answers nobody. */
@@ -276,24 +393,37 @@ int omni_unit_join(struct omni_unit *unit);
 int omni_attach_paging(struct iommu_domain *domain, struct device *dev);
 
 /**
- * omni_domain_init() - set up the core's part of a paging domain
- * @domain: zeroed memory
- * @wing: the wing it belongs to
- *
- * Return: 0 or -ENOMEM.
- * Context: may sleep.
- */
-int omni_domain_init(struct omni_domain *domain, const struct omni_wing *wing);
-
-/**
- * omni_domain_fini() - release the core's part of a paging domain
+ * omni_free_paging() - the free hook of every wing's paging domains
  * @domain: a domain that is attached nowhere
  *
- * Frees or, for a tainted domain, deliberately leaks what unmaps left behind.
+ * Frees its tables or, for a tainted domain, deliberately leaks them.
  *
  * Context: may sleep.
  */
-void omni_domain_fini(struct omni_domain *domain);
+void omni_free_paging(struct iommu_domain *domain);
+
+/**
+ * omni_domain_new() - memory for a paging domain, the core's part set up
+ * @wing: the wing it belongs to
+ * @size: of the wing's structure, which begins with struct omni_domain
+ *
+ * The wing gives it its shape: @pt, @flush_added, @nc.ops, and of @iommu @ops
+ * and @pgsize_bitmap. Then it calls omni_domain_made().
+ *
+ * Return: the domain or NULL.
+ * Context: may sleep.
+ */
+struct omni_domain *omni_domain_new(const struct omni_wing *wing, size_t size);
+
+/**
+ * omni_domain_made() - the end of making a paging domain
+ * @domain: from omni_domain_new()
+ * @err: 0, its page table being there, or why there is none
+ *
+ * Return: the domain, or ERR_PTR(@err) with the domain freed.
+ * Context: may sleep.
+ */
+struct omni_domain *omni_domain_made(struct omni_domain *domain, int err);
 
 /**
  * omni_find_device() - the device that uses a requester ID
@@ -342,6 +472,9 @@ struct omni_fault {
 	const char *why;
 };
 
+/* The parameter fault_irq: report faults by interrupt, where the wing can. */
+extern bool omni_fault_irq;
+
 /**
  * omni_fault_report() - say it, count it, tell the domain's fault handler
  * @unit: the unit that refused it
@@ -350,6 +483,15 @@ struct omni_fault {
  * Context: may sleep.
  */
 void omni_fault_report(struct omni_unit *unit, const struct omni_fault *fault);
+
+/**
+ * omni_fault_repeat() - the access that was reported last came again
+ * @unit: the unit that refused it
+ * @fault: the access
+ *
+ * Context: may sleep.
+ */
+void omni_fault_repeat(struct omni_unit *unit, const struct omni_fault *fault);
 
 typedef struct omni_unit *(*omni_find_fn)(struct pci_dev *pdev);
 typedef int (*omni_rid_fn)(struct omni_unit *unit, u32 rid);
@@ -508,5 +650,10 @@ void omni_ats_off(struct omni_device *od);
  * Return: 1 to 32.
  */
 u8 omni_ats_depth(struct pci_dev *pdev);
+
+#ifdef OMNI_TEST_SKIP_UNMAP_FLUSH
+/* The negative control of the tests: whether it forgets to invalidate now. */
+extern bool omni_test_skip;
+#endif
 
 #endif

@@ -23,11 +23,16 @@
  * @top: the root's level, or the highest one that it may rise to; level 0
  *	holds 4K leaves
  * @last: last byte of the address space, inclusive
+ * @end: end of what may be mapped and unmapped by the engine's short ways:
+ *	behind @last, or 0 while @tracked
  * @pa_last: last physical byte an entry can hold
  * @leaf_bits: format bits that every new leaf gets
  * @incoherent: the unit does not snoop its table walks (N7)
  * @tracked: maps and unmaps go by the tracker, see noncoherent.c
  * @nid: NUMA node for new tables
+ * @above: a table of one page that points to the root and goes with it, in
+ *	formats that have one
+ * @ops: its format's functions that no hot path needs
  */
 struct omni_pt {
 	union {
@@ -36,11 +41,38 @@ struct omni_pt {
 	};
 	unsigned int top;
 	u64 last;
+	u64 end;
 	u64 pa_last;
 	u64 leaf_bits;
 	bool incoherent;
 	bool tracked;
 	int nid;
+	__le64 *above;
+	const struct omni_pt_ops *ops;
+};
+
+struct omni_entry;
+struct omni_usage;
+
+/**
+ * struct omni_pt_ops - what the core does with a page table of any format
+ * @init: make it empty, @top, @last, @pa_last, @incoherent and @nid being set;
+ *	0 or -ENOMEM
+ * @fini: take one that nobody uses apart, and hand over its tables
+ * @next: the first entry at @iova or later: of those that begin at @iova, one
+ *	whose level is below @below; those that point to tables with @tables
+ *	alone. False if there is none
+ * @usage: count
+ *
+ * @next and @usage are called between omni_watch() and omni_unwatch().
+ * include/pgtable_show.h defines them for a format, as PT_NAME_pt_ops.
+ */
+struct omni_pt_ops {
+	int (*init)(struct omni_pt *pt);
+	void (*fini)(struct omni_pt *pt, struct list_head *tables);
+	bool (*next)(const struct omni_pt *pt, u64 iova, unsigned int below, bool tables,
+		     struct omni_entry *e);
+	void (*usage)(const struct omni_pt *pt, struct omni_usage *usage);
 };
 
 /**
@@ -74,7 +106,7 @@ static_assert(sizeof(struct omni_table) <= offsetof(struct page, private) + size
 
 static inline struct omni_table *omni_table(const void *entries)
 {
-	return (struct omni_table *)virt_to_page(entries);
+	return (struct omni_table *)omni_direct_page(entries);
 }
 
 static inline void *omni_table_entries(struct omni_table *table)
@@ -101,14 +133,29 @@ static inline bool omni_table_refused(void)
 #endif
 
 /**
- * omni_table_alloc() - a zeroed table, clean in memory if walks need that
+ * omni_table_alloc() - memory for a table
  * @pt: the page table it is for
- * @gfp: how to allocate
+ * @gfp: how to allocate; with __GFP_ZERO where the caller does not write every
+ *	entry himself
+ *
+ * Where walks are not snooped, all of it has to be written back before it is
+ * linked.
  *
  * Return: its entries, or NULL.
  * Context: as @gfp says.
  */
 void *omni_table_alloc(const struct omni_pt *pt, gfp_t gfp);
+
+/**
+ * omni_large_table_alloc() - the same for a table of several pages
+ * @pt: the page table it is for
+ * @gfp: how to allocate
+ * @order: how many, as a power of two
+ *
+ * Return: its entries, aligned to its size, or NULL.
+ * Context: as @gfp says.
+ */
+void *omni_large_table_alloc(const struct omni_pt *pt, gfp_t gfp, unsigned int order);
 
 /**
  * omni_table_free() - free one table that no unit can reach any more
@@ -120,7 +167,7 @@ void omni_table_free(void *entries);
 
 /**
  * omni_tables_free() - free a list of them
- * @tables: linked by omni_table.node, emptied
+ * @tables: linked by omni_table.node, all of one size, emptied
  *
  * Context: any.
  */

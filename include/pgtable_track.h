@@ -23,6 +23,8 @@
  * level 0 are counted one by one, those of other leaves by 2 MiB.
  */
 
+#include "plan.h"
+
 static_assert(PT_SETS != SET_SAME);
 
 static __always_inline bool PT_FN(pended)(u64 entry)
@@ -64,11 +66,24 @@ static void PT_FN(mark)(__le64 *table, unsigned int i, unsigned int n, bool set)
 	}
 }
 
+/*
+ * Is nothing in a table that nobody changes meanwhile, pending entries
+ * included? What is linked and not counted yet has nothing in it either.
+ */
+static __always_inline bool PT_FN(blank)(const __le64 *table)
+{
+	const struct omni_table *desc = PT_FN(desc)(table);
+
+	return !(atomic_read(&desc->leaves) | atomic_read(&desc->tables));
+}
+
 static int PT_FN(track_table)(__le64 *table, unsigned int level)
 {
 	unsigned int i, n;
 	int ret;
 
+	if (PT_FN(blank)(table))
+		return 0;
 	for (i = 0; i < PT_ENTRIES; i += n) {
 		u64 value = PT_FN(read)(&table[i]);
 
@@ -95,6 +110,8 @@ static void PT_FN(untrack_table)(__le64 *table, unsigned int level, bool all)
 {
 	unsigned int i, n;
 
+	if (PT_FN(blank)(table))
+		return;
 	for (i = 0; i < PT_ENTRIES; i += n) {
 		u64 value = PT_FN(read)(&table[i]);
 
@@ -103,7 +120,7 @@ static void PT_FN(untrack_table)(__le64 *table, unsigned int level, bool all)
 			if (!all)
 				continue;
 			PT_FN(write)(&table[i], 0);
-			atomic_sub(OMNI_TABLE_PENDING, &omni_table(table)->leaves);
+			atomic_sub(OMNI_TABLE_PENDING, &PT_FN(desc)(table)->leaves);
 		} else if (!value) {
 			continue;
 		} else if (!PT_FN(is_leaf)(value, level)) {
@@ -122,7 +139,7 @@ static void PT_FN(untrack_table)(__le64 *table, unsigned int level, bool all)
 
 static u64 PT_FN(mapped_table)(const __le64 *table, unsigned int level)
 {
-	struct omni_table *desc = omni_table(table);
+	struct omni_table *desc = PT_FN(desc)(table);
 	unsigned int tables = atomic_read(&desc->tables);
 	unsigned int leaves = atomic_read(&desc->leaves);
 	unsigned int i;
@@ -165,14 +182,6 @@ static u64 PT_FN(mapped)(struct omni_domain *domain)
 	return PT_FN(mapped_table)(root, level);
 }
 
-/* The wing declares it. */
-const struct omni_nc_ops PT_FN(nc_ops) = {
-	.tracked = PT_FN(TRACKED),
-	.mapped = PT_FN(mapped),
-	.track = PT_FN(track),
-	.untrack = PT_FN(untrack),
-};
-
 /*
  * Take pending entries with a tag, or of any tag for 0, out of a range, and
  * note their pages. Returns the first byte that was not looked at: past @last
@@ -181,7 +190,7 @@ const struct omni_nc_ops PT_FN(nc_ops) = {
 static u64 PT_FN(collect)(__le64 *table, unsigned int level, u64 iova, u64 last,
 			  u32 tag, struct omni_nc_batch *batch)
 {
-	struct omni_table *desc = omni_table(table);
+	struct omni_table *desc = PT_FN(desc)(table);
 	const u64 span = BIT_ULL(PT_FN(shift)(level));
 	unsigned int i = PT_FN(index)(iova, level);
 	unsigned int taken = 0;
@@ -213,8 +222,12 @@ static u64 PT_FN(collect)(__le64 *table, unsigned int level, u64 iova, u64 last,
 	return iova;
 }
 
-/* Count the pages of the marked leaves of unlinked tables out. */
-static void PT_FN(out_tables)(struct list_head *tables)
+/*
+ * Count the pages of the marked leaves of unlinked tables out. Those that were
+ * unlinked before the domain was tracked are here, too, and those that were
+ * replaced: they have no marked leaves, nor the level in @base.
+ */
+static void PT_FN(out_tables)(struct list_head *tables, bool lazy)
 {
 	struct omni_nc_batch batch = { };
 	struct omni_table *desc;
@@ -225,25 +238,39 @@ static void PT_FN(out_tables)(struct list_head *tables)
 		unsigned int left = atomic_read(&desc->leaves);
 		unsigned int i;
 
-		/* Tables that were replaced are here, too, and have no leaves. */
 		for (i = 0; left && i < PT_ENTRIES; i++) {
-			u64 value = PT_FN(read)(&table[i]);
-			u64 span = BIT_ULL(PT_FN(shift)(level));
+			u64 value = PT_FN(read)(&table[i]), span;
 
 			if (!PT_FN(present)(value) || !PT_FN(is_leaf)(value, level))
 				continue;
 			left--;
-			if (!PT_FN(marked)(value) ||
-			    omni_nc_batch_add(&batch, PT_FN(pa)(value), span, level))
+			if (!PT_FN(marked)(value))
 				continue;
-			omni_nc_batch_out(&batch);
+			span = BIT_ULL(PT_FN(shift)(level));
+			if (omni_nc_batch_add(&batch, PT_FN(pa)(value), span, level))
+				continue;
+			omni_nc_batch_out(&batch, lazy);
 			omni_nc_batch_add(&batch, PT_FN(pa)(value), span, level);
 		}
 		atomic_set(&desc->leaves, 0);
 		cond_resched();
 	}
-	omni_nc_batch_out(&batch);
+	omni_nc_batch_out(&batch, lazy);
 }
+
+static void PT_FN(unlinked)(struct list_head *tables)
+{
+	PT_FN(out_tables)(tables, false);
+}
+
+/* The wing declares it. */
+const struct omni_nc_ops PT_FN(nc_ops) = {
+	.tracked = PT_FN(TRACKED),
+	.mapped = PT_FN(mapped),
+	.track = PT_FN(track),
+	.untrack = PT_FN(untrack),
+	.unlinked = PT_FN(unlinked),
+};
 
 static u64 PT_FN(collect_domain)(struct omni_domain *domain, u64 iova, u64 last, u32 tag,
 				 struct omni_nc_batch *batch)
@@ -263,12 +290,13 @@ static u64 PT_FN(collect_domain)(struct omni_domain *domain, u64 iova, u64 last,
 }
 
 /*
- * A map wants a place where something is: if that was unmapped and is not
- * synced yet, do what the sync would, since it is not the caller's to wait
- * for. Says whether there was anything.
+ * A map wants a place where something is, or an unmap a tag and there is none:
+ * if that was unmapped and is not synced yet, do what the sync would, since it
+ * is not the caller's to wait for. Says whether there was anything.
  */
 static bool PT_FN(settle_now)(struct omni_domain *domain, u64 iova, u64 last)
 {
+	const bool all = !iova && last == domain->pt.last;
 	/* A pending leaf may be larger than the range. */
 	const struct omni_inv inv = {
 		.scope = OMNI_INV_DOMAIN,
@@ -287,15 +315,17 @@ static bool PT_FN(settle_now)(struct omni_domain *domain, u64 iova, u64 last)
 	down_write(&domain->nc.lock);
 	do {
 		next = PT_FN(collect_domain)(domain, iova, last, 0, &batch);
-		if (batch.nr && !any && omni_attached(domain)) {
-			omni_count(OMNI_FLUSH_NEEDED);
+		if (batch.nr && !any) {
+			omni_count_end(domain, OMNI_OTHER_ASKED);
 			err = PT_INVALIDATE(domain, &inv);
 		}
 		any |= batch.nr;
-		omni_nc_batch_out(&batch);
+		omni_nc_batch_out(&batch, false);
 		cond_resched();
 		swap(iova, next);
 	} while (iova <= last && iova != next);
+	if (all)
+		omni_nc_new_round(&domain->nc);
 	up_write(&domain->nc.lock);
 	omni_tables_done(domain, &none, err);
 	return any;
@@ -359,22 +389,32 @@ static noinline __cold size_t PT_FN(unmap_slowly)(struct omni_domain *domain, u6
 						  u64 size, struct iommu_iotlb_gather *gather)
 {
 	struct omni_pt *pt = &domain->pt;
-	LIST_HEAD(tables);
+	struct PT_FN(gone) gone = { .tables = LIST_HEAD_INIT(gone.tables) };
 	unsigned int level;
 	u64 end = iova;
 	__le64 *root;
+	u32 tag;
 
 	might_sleep();
 	if (iova > pt->last || size - 1 > pt->last - iova)
 		return 0;
 	down_read(&domain->nc.lock);
+	/* The one flush of a step (F1), if anything is pending: once in 2^20 gathers. */
+	while (!(tag = omni_nc_tag(&domain->nc, gather))) {
+		up_read(&domain->nc.lock);
+		PT_FN(settle_now)(domain, 0, pt->last);
+		down_read(&domain->nc.lock);
+	}
 	root = PT_FN(root)(pt, &level);
 	if (!PT_GROWS || iova <= PT_FN(span_last)(level))
-		end = PT_FN(clear_tracked)(pt, root, level, iova, iova + size - 1, &tables,
-					   omni_nc_tag(domain, gather));
+		end = PT_FN(clear_tracked)(pt, root, level, iova, iova + size - 1,
+					   &gone.tables, tag);
 	up_read(&domain->nc.lock);
 	if (end > iova)
-		omni_gather(domain, gather, iova, end - iova, &tables);
+		omni_gather(domain, gather, iova, end - iova);
+	gather->pgsize |= PT_FN(gone_levels)(&gone);
+	if (!list_empty(&gone.tables))
+		omni_gather_tables(domain, gather, &gone.tables);
 	return end - iova;
 }
 
@@ -386,6 +426,7 @@ static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain,
 					       struct iommu_iotlb_gather *gather)
 {
 	const u64 last = gather->end;
+	const bool lazy = gather->pgsize & OMNI_NC_LAZY;
 	struct omni_nc_batch batch = { };
 	u64 iova = gather->start;
 	bool bulk;
@@ -399,12 +440,14 @@ static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain,
 	down_write(&domain->nc.lock);
 	bulk = omni_nc_bulk_begin(last - iova + 1);
 	for (;;) {
-		u64 next = PT_FN(collect_domain)(domain, iova, last, gather->pgsize, &batch);
+		u32 tag = omni_nc_tag_of(&domain->nc, gather);
+		u64 next = tag ? PT_FN(collect_domain)(domain, iova, last, tag, &batch) :
+			   last + 1;
 		bool end = next > last || next == iova;
 
 		if (!bulk)
 			up_write(&domain->nc.lock);
-		omni_nc_batch_out(&batch);
+		omni_nc_batch_out(&batch, lazy);
 		cond_resched();
 		if (end)
 			break;
@@ -412,7 +455,7 @@ static noinline __cold void PT_FN(sync_slowly)(struct omni_domain *domain,
 		if (!bulk)
 			down_write(&domain->nc.lock);
 	}
-	PT_FN(out_tables)(&gather->freelist);
+	PT_FN(out_tables)(&gather->freelist, lazy);
 	omni_nc_bulk_end(bulk);
 	if (bulk)
 		up_write(&domain->nc.lock);
@@ -429,5 +472,5 @@ static noinline __cold void PT_FN(flush_slowly)(struct omni_domain *domain,
 						struct list_head *tables)
 {
 	PT_FN(settle_now)(domain, 0, domain->pt.last);
-	PT_FN(out_tables)(tables);
+	PT_FN(out_tables)(tables, false);
 }

@@ -14,6 +14,8 @@
 /**
  * struct engine_format - one format
  * @name: for names of cases
+ * @page_lg2: log2 of its pages and tables, 0 for 4K
+ * @width: bits of the address space, where the levels give more
  * @min_top: highest level of the smallest table
  * @max_top: highest level of the largest table
  * @leaf_levels: bit n set: leaves of one entry may be at level n
@@ -39,6 +41,8 @@
  */
 struct engine_format {
 	const char *name;
+	unsigned int page_lg2;
+	unsigned int width;
 	unsigned int min_top;
 	unsigned int max_top;
 	unsigned int leaf_levels;
@@ -71,8 +75,6 @@ struct engine_format {
 	.map = fmt##_map,				\
 	.unmap = fmt##_unmap,				\
 	.iova_to_phys = fmt##_iova_to_phys
-
-#ifdef CONFIG_X86
 
 /* VT-d second stage: r3.1, 9.8, tables 50 to 54 */
 #include "../vtd/format.h"
@@ -134,6 +136,7 @@ static const struct engine_format vtd_ss_format = {
 #include "../amd/format.h"
 
 #define PT_NAME		amd_v1
+#define PT_SINGLE	amd_v1_single
 #include "../include/pgtable_engine.h"
 #undef PT_NAME
 
@@ -201,13 +204,259 @@ static const struct engine_format amd_v1_format = {
 	ENGINE_INSTANCE(amd_v1),
 };
 
-#endif
+/* AMD-Vi guest page tables: 48882 r3.08, 2.2.6; AMD64 volume 2, 5.3 and 5.4 */
+#include "../amd/format_v2.h"
+
+#define PT_NAME		amd_v2
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+/* P, U/S, A, D; PS where it is large. */
+static u64 amd_v2_spec_leaf(u64 pa, unsigned int lg2, u64 bits)
+{
+	return pa | bits | 0x65 | (lg2 > 12 ? 0x80 : 0);
+}
+
+/* P, R/W, U/S, A. */
+static u64 amd_v2_spec_table(u64 pa, unsigned int level)
+{
+	return pa | 0x27;
+}
+
+static const struct engine_format amd_v2_format = {
+	.name = "amd_v2",
+	.min_top = 3,
+	.max_top = 4,
+	.leaf_levels = BIT(0) | BIT(1) | BIT(2),
+	.leaf_sizes = SZ_4K | SZ_2M | SZ_1G,
+	.pa_last = 0x000fffffffffffff,
+	/* Whatever is mapped can be read. */
+	.perms = { 1, 3, 3 },
+	/* No execution: nobody asks for it, but it is the one bit to ask for. */
+	.leaf_bits = 0x8000000000000000,
+	.pending = 0x200,
+	.leaf = amd_v2_spec_leaf,
+	.table = amd_v2_spec_table,
+	.is_leaf = vtd_ss_spec_is_leaf,
+	.set = vtd_ss_spec_set,
+	.pa = vtd_ss_spec_pa,
+	.present = amd_v1_spec_present,
+	ENGINE_INSTANCE(amd_v2),
+};
+
+/* Arm's stage 1 and stage 2, with all granules: DDI 0487 D8.3, D8.6.1 */
+#include "../smmu/format.h"
+
+#define PT_NAME		smmu_s1
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+#define PT_NAME		smmu_s2
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+#define PT_NAME		smmu_s1_16k
+#define PT_PAGE_LG2	14
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+#define PT_NAME		smmu_s2_16k
+#define PT_PAGE_LG2	14
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+#define PT_NAME		smmu_s1_64k
+#define PT_PAGE_LG2	16
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+#define PT_NAME		smmu_s2_64k
+#define PT_PAGE_LG2	16
+#include "../include/pgtable_engine.h"
+#undef PT_NAME
+
+static u64 smmu_spec_leaf(u64 pa, unsigned int lg2, u64 bits)
+{
+	/* A page has bit 1 set, a block has not. 16 of either may be contiguous. */
+	switch (lg2) {
+	case 12:
+		return pa | bits | 3;
+	case 16:
+		return pa | bits | 0x0010000000000003;
+	case 25:
+		return pa | bits | 0x0010000000000001;
+	}
+	return pa | bits | 1;
+}
+
+/* 128 pages or 32 blocks of 32M may be contiguous. */
+static u64 smmu_16k_spec_leaf(u64 pa, unsigned int lg2, u64 bits)
+{
+	switch (lg2) {
+	case 14:
+		return pa | bits | 3;
+	case 21:
+		return pa | bits | 0x0010000000000003;
+	case 30:
+		return pa | bits | 0x0010000000000001;
+	}
+	return pa | bits | 1;
+}
+
+/* 32 pages or 32 blocks of 512M may be contiguous. */
+static u64 smmu_64k_spec_leaf(u64 pa, unsigned int lg2, u64 bits)
+{
+	switch (lg2) {
+	case 16:
+		return pa | bits | 3;
+	case 21:
+		return pa | bits | 0x0010000000000003;
+	case 34:
+		return pa | bits | 0x0010000000000001;
+	}
+	return pa | bits | 1;
+}
+
+static u64 smmu_spec_table(u64 pa, unsigned int level)
+{
+	return pa | 3;
+}
+
+static bool smmu_spec_is_leaf(u64 entry, unsigned int level)
+{
+	return !level || !(entry & 2);
+}
+
+static unsigned int smmu_spec_set(u64 entry, unsigned int level)
+{
+	return entry & 0x0010000000000000 ? 4 : 0;
+}
+
+static unsigned int smmu_16k_spec_set(u64 entry, unsigned int level)
+{
+	return entry & 0x0010000000000000 ? (level ? 5 : 7) : 0;
+}
+
+static unsigned int smmu_64k_spec_set(u64 entry, unsigned int level)
+{
+	return entry & 0x0010000000000000 ? 5 : 0;
+}
+
+static u64 smmu_spec_pa(u64 entry)
+{
+	return entry & 0x0000fffffffff000;
+}
+
+static bool smmu_spec_present(u64 entry)
+{
+	return entry & 1;
+}
+
+#define SMMU_SPEC_FORMAT						\
+	.own = true,							\
+	.pa_last = 0x0000ffffffffffff,					\
+	.leaf_bits = 0x0040000000000000,				\
+	.pending = 0x0080000000000000,					\
+	.table = smmu_spec_table,					\
+	.is_leaf = smmu_spec_is_leaf,					\
+	.pa = smmu_spec_pa,						\
+	.present = smmu_spec_present
+
+#define SMMU_SPEC_4K							\
+	.leaf_levels = BIT(0) | BIT(1) | BIT(2),			\
+	.leaf_sizes = SZ_4K | SZ_64K | SZ_2M | SZ_32M | SZ_1G,		\
+	.leaf = smmu_spec_leaf,						\
+	.set = smmu_spec_set,						\
+	SMMU_SPEC_FORMAT
+
+#define SMMU_SPEC_16K							\
+	.page_lg2 = 14,							\
+	.width = 48,							\
+	.leaf_levels = BIT(0) | BIT(1),					\
+	.leaf_sizes = SZ_16K | SZ_2M | SZ_32M | SZ_1G,			\
+	.leaf = smmu_16k_spec_leaf,					\
+	.set = smmu_16k_spec_set,					\
+	SMMU_SPEC_FORMAT
+
+#define SMMU_SPEC_64K							\
+	.page_lg2 = 16,							\
+	.width = 48,							\
+	.leaf_levels = BIT(0) | BIT(1),					\
+	.leaf_sizes = SZ_64K | SZ_2M | SZ_512M | SZ_16G,		\
+	.leaf = smmu_64k_spec_leaf,					\
+	.set = smmu_64k_spec_set,					\
+	SMMU_SPEC_FORMAT
+
+/* AF, nG, unprivileged; cached and read-only, cached, uncached */
+#define SMMU_SPEC_S1	.perms = { 0xfc4, 0xf44, 0xe40 }
+/* AF, cached; readable, writable, both */
+#define SMMU_SPEC_S2	.perms = { 0x77c, 0x7bc, 0x7fc }
+
+static const struct engine_format smmu_s1_format = {
+	.name = "smmu_stage_1",
+	.min_top = 2,
+	.max_top = 3,
+	SMMU_SPEC_S1,
+	SMMU_SPEC_4K,
+	ENGINE_INSTANCE(smmu_s1),
+};
+
+static const struct engine_format smmu_s2_format = {
+	.name = "smmu_stage_2",
+	.min_top = 2,
+	.max_top = 3,
+	SMMU_SPEC_S2,
+	SMMU_SPEC_4K,
+	ENGINE_INSTANCE(smmu_s2),
+};
+
+/* Stage 1 has a fourth level with two entries; stage 2 may not begin with one. */
+static const struct engine_format smmu_s1_16k_format = {
+	.name = "smmu_stage_1_16k",
+	.min_top = 3,
+	.max_top = 3,
+	SMMU_SPEC_S1,
+	SMMU_SPEC_16K,
+	ENGINE_INSTANCE(smmu_s1_16k),
+};
+
+static const struct engine_format smmu_s2_16k_format = {
+	.name = "smmu_stage_2_16k",
+	.min_top = 1,
+	.max_top = 2,
+	SMMU_SPEC_S2,
+	SMMU_SPEC_16K,
+	ENGINE_INSTANCE(smmu_s2_16k),
+};
+
+static const struct engine_format smmu_s1_64k_format = {
+	.name = "smmu_stage_1_64k",
+	.min_top = 2,
+	.max_top = 2,
+	SMMU_SPEC_S1,
+	SMMU_SPEC_64K,
+	ENGINE_INSTANCE(smmu_s1_64k),
+};
+
+static const struct engine_format smmu_s2_64k_format = {
+	.name = "smmu_stage_2_64k",
+	.min_top = 1,
+	.max_top = 1,
+	SMMU_SPEC_S2,
+	SMMU_SPEC_64K,
+	ENGINE_INSTANCE(smmu_s2_64k),
+};
 
 static const struct engine_format * const engine_formats[] = {
-#ifdef CONFIG_X86
 	&vtd_ss_format,
 	&amd_v1_format,
-#endif
+	&amd_v2_format,
+	&smmu_s1_format,
+	&smmu_s2_format,
+	&smmu_s1_16k_format,
+	&smmu_s2_16k_format,
+	&smmu_s1_64k_format,
+	&smmu_s2_64k_format,
 };
 
 #endif

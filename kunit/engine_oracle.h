@@ -13,12 +13,20 @@
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
-#define ENGINE_ENTRIES	512
 #define ENGINE_LEVELS	6
+
+/* log2 of a page, and of a table, of the format that the running case is about. */
+static unsigned int engine_page_lg2;
+
+#define ENGINE_PAGE	BIT(engine_page_lg2)
+#define ENGINE_BITS	(engine_page_lg2 - 3)
+#define ENGINE_ENTRIES	BIT(ENGINE_BITS)
+/* Pages of the kernel that a table takes, log2. */
+#define ENGINE_ORDER	(engine_page_lg2 - PAGE_SHIFT)
 
 static unsigned int engine_shift(unsigned int level)
 {
-	return 12 + 9 * level;
+	return engine_page_lg2 + ENGINE_BITS * level;
 }
 
 static u64 engine_step(unsigned int level)
@@ -205,12 +213,14 @@ static u64 engine_span_last(unsigned int level)
 
 static u64 engine_last(const struct engine *e)
 {
-	return engine_span_last(e->pt.top);
+	u64 last = engine_span_last(e->pt.top);
+
+	return e->fmt->width ? min(last, BIT_ULL(e->fmt->width) - 1) : last;
 }
 
 static unsigned int engine_level(unsigned int lg2)
 {
-	return (lg2 - 12) / 9;
+	return (lg2 - engine_page_lg2) / ENGINE_BITS;
 }
 
 static u64 engine_run_step(const struct engine_run *run)
@@ -343,7 +353,7 @@ static unsigned int engine_tables_drop(struct engine *e, unsigned int level, u64
 
 static void engine_check_live(struct engine *e)
 {
-	long live = omni_tables_live() - e->live;
+	long live = (omni_tables_live() - e->live) >> ENGINE_ORDER;
 
 	ENGINE_CHECK(e, live == (long)(1 + e->nr_tables + e->nr_gone),
 		     "%ld tables live, not the root, %lu below it and %lu handed over",
@@ -662,6 +672,7 @@ static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
 	omni_memory_forget();
 	e->test = test;
 	e->fmt = shape->fmt;
+	engine_page_lg2 = e->fmt->page_lg2 ?: 12;
 	e->live = omni_tables_live();
 	e->unwritten = omni_memory_unwritten();
 	e->op.what = "init";
@@ -676,11 +687,11 @@ static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
 
 	e->pt = (struct omni_pt) {
 		.top = shape->top,
-		.last = engine_span_last(shape->top),
 		.pa_last = shape->fmt->pa_last,
 		.incoherent = shape->incoherent,
 		.nid = NUMA_NO_NODE,
 	};
+	e->pt.last = engine_last(e);
 	KUNIT_ASSERT_EQ(test, 0, e->fmt->init(&e->pt));
 	e->top = e->fmt->grows ? 0 : e->pt.top;
 	if (e->fmt->grows && !shape->low) {

@@ -34,7 +34,8 @@ static const char * const entry_states[] = { "blocked", "identity", "A", "B", "A
  * @m: the unit
  * @od: the device
  * @a: one domain
- * @b: another, whose @IOVA is another page
+ * @b: another, whose @IOVA is another page, with tables of another format if
+ *	the unit has several
  * @ats: the device has a device TLB
  */
 struct entries {
@@ -53,7 +54,7 @@ static __maybe_unused void entries_setup(struct kunit *test, struct entries *e)
 	e->od = omni_model_device(e->m, RID, config->ats);
 	e->ats = config->ats;
 	e->a = omni_model_domain(e->m);
-	e->b = omni_model_domain(e->m);
+	e->b = omni_model_other_domain(test, e->m);
 	KUNIT_ASSERT_EQ(test, omni_test_map(e->a, IOVA, PA_A, SZ_4K, 1, BOTH), 0);
 	KUNIT_ASSERT_EQ(test, omni_test_map(e->b, IOVA, PA_B, SZ_4K, 1, BOTH), 0);
 }

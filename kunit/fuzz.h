@@ -20,6 +20,9 @@ struct fuzz;
  * struct fuzz_format - one kind of table
  * @name: for names of cases
  * @header: bytes before the first structure
+ * @length: where in a structure its length is, 16 bits
+ * @slack: how far a length is off that is a little wrong
+ * @count: where in the header the number of structures is, 0 for nowhere
  * @ends: structures of one_of_everything() that it may end after, besides the
  *	whole
  * @least: structures at least that a parse of it allocates
@@ -30,12 +33,16 @@ struct fuzz;
  * @empty: is nothing left of it?
  * @free: forget it
  * @generate: make a table that is in order, or nearly so
- * @damage: spoil something
- * @one_of_everything: make a good table of at most 300 bytes
+ * @damage: spoil something that other formats don't have, in the structure at
+ *	@rec of @length bytes, as it says
+ * @one_of_everything: make a good table of at most 340 bytes
  */
 struct fuzz_format {
 	const char *name;
 	unsigned int header;
+	unsigned int length;
+	unsigned int slack;
+	unsigned int count;
 	unsigned int ends;
 	unsigned int least;
 	char **listed;
@@ -45,12 +52,13 @@ struct fuzz_format {
 	bool (*empty)(void);
 	void (*free)(void);
 	void (*generate)(struct fuzz *f);
-	void (*damage)(struct fuzz *f);
+	void (*damage)(struct fuzz *f, unsigned int rec, unsigned int length);
 	void (*one_of_everything)(struct fuzz *f);
 };
 
 extern const struct fuzz_format fuzz_vtd;
 extern const struct fuzz_format fuzz_amd;
+extern const struct fuzz_format fuzz_smmu;
 
 /**
  * struct fuzz - one table, and what became of it
@@ -107,6 +115,19 @@ static inline void fuzz_checksum(struct fuzz *f)
 	for (i = 0; i < length; i++)
 		sum += f->raw[i];
 	f->raw[9] = -sum;
+}
+
+/* A structure begins, and ends: it has its length then. */
+static inline void fuzz_begin_record(struct fuzz *f)
+{
+	f->record[f->nr_records++] = f->len;
+}
+
+static inline void fuzz_end_record(struct fuzz *f)
+{
+	unsigned int start = f->record[f->nr_records - 1];
+
+	put_unaligned_le16(f->len - start, f->raw + start + f->fmt->length);
 }
 
 /* A header of ACPI, without a length. */

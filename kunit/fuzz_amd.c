@@ -461,25 +461,18 @@ static u16 fuzz_some_entry(struct fuzz *f, u16 id)
 	}
 }
 
-static void fuzz_begin_record(struct fuzz *f, unsigned int type, unsigned int flags)
+static void fuzz_block(struct fuzz *f, unsigned int type, unsigned int flags)
 {
-	f->record[f->nr_records++] = f->len;
+	fuzz_begin_record(f);
 	fuzz_bytes(f, type, 1);
 	fuzz_bytes(f, flags, 1);
 	fuzz_bytes(f, 0, 2);
 }
 
-static void fuzz_end_record(struct fuzz *f)
-{
-	unsigned int start = f->record[f->nr_records - 1];
-
-	put_unaligned_le16(f->len - start, f->raw + start + 2);
-}
-
 /* The header of unit @n; its devices are 0x1000 of its own. */
 static void fuzz_ivhd(struct fuzz *f, unsigned int type, unsigned int n)
 {
-	fuzz_begin_record(f, type, prandom_u32_state(&f->rnd) & 0xff);
+	fuzz_block(f, type, prandom_u32_state(&f->rnd) & 0xff);
 	fuzz_bytes(f, n, 2);
 	fuzz_bytes(f, 0x40, 2);
 	fuzz_bytes(f, 0xfd000000 + n * FUZZ_REGS, 8);
@@ -511,7 +504,7 @@ static void fuzz_memory(struct fuzz *f)
 	u64 base = 0x70000000 + ((u64)omni_below(&f->rnd, 0x10000) << 12);
 	u16 first = omni_below(&f->rnd, 0x8000);
 
-	fuzz_begin_record(f, 0x20 + omni_below(&f->rnd, 3), omni_below(&f->rnd, 16));
+	fuzz_block(f, 0x20 + omni_below(&f->rnd, 3), omni_below(&f->rnd, 16));
 	fuzz_bytes(f, first, 2);
 	fuzz_bytes(f, first + omni_below(&f->rnd, 0x1000), 2);
 	fuzz_bytes(f, omni_below(&f->rnd, 2), 8);
@@ -541,7 +534,7 @@ static void fuzz_generate(struct fuzz *f)
 			fuzz_memory(f);
 			break;
 		default:
-			fuzz_begin_record(f, prandom_u32_state(&f->rnd) & 0xff, 0);
+			fuzz_block(f, prandom_u32_state(&f->rnd) & 0xff, 0);
 			fuzz_bytes(f, 0, omni_below(&f->rnd, 50));
 			fuzz_end_record(f);
 		}
@@ -549,61 +542,27 @@ static void fuzz_generate(struct fuzz *f)
 	fuzz_end(f);
 }
 
-static void fuzz_damage(struct fuzz *f)
+static void fuzz_damage(struct fuzz *f, unsigned int rec, unsigned int length)
 {
 	static const u64 odd[] = {
 		0, 1, U64_MAX, 0xfee00000, 0xfeefc000, 0xfffffffffffff000, 1ULL << 51, 1ULL << 52,
 		0xfd000000, 0xfd002000,
 	};
-	unsigned int rec = f->record[omni_below(&f->rnd, f->nr_records)];
-	unsigned int length = get_unaligned_le16(f->raw + rec + 2);
-	unsigned int at = omni_below(&f->rnd, f->len), n;
+	unsigned int at;
 
-	switch (omni_below(&f->rnd, 12)) {
-	case 0:
-		f->raw[at] = prandom_u32_state(&f->rnd);
-		break;
-	case 1:
-		f->raw[at] ^= BIT(omni_below(&f->rnd, 8));
-		break;
-	case 2:		/* a block's length, a little or altogether */
-		put_unaligned_le16(omni_below(&f->rnd, 2) ? length + omni_below(&f->rnd, 17) - 8 :
-				   prandom_u32_state(&f->rnd), f->raw + rec + 2);
-		break;
-	case 3:		/* its type */
+	switch (omni_below(&f->rnd, 4)) {
+	case 0:		/* a block's type */
 		f->raw[rec] = omni_below(&f->rnd, 2) ? 0x10 + omni_below(&f->rnd, 2) :
 			      0x20 + omni_below(&f->rnd, 4);
 		break;
-	case 4 ... 5:	/* an entry's type */
-		at = min(rec + 24 + 4 * omni_below(&f->rnd, 12), f->len - 1);
-		f->raw[at] = omni_below(&f->rnd, 2) ? omni_below(&f->rnd, 6) :
-			     64 + omni_below(&f->rnd, 10);
-		break;
-	case 6:		/* a number of the block */
+	case 1:		/* a number of the block */
 		at = min(rec + 8 + 8 * omni_below(&f->rnd, 3), f->len - 8);
 		put_unaligned_le64(odd[omni_below(&f->rnd, ARRAY_SIZE(odd))], f->raw + at);
 		break;
-	case 7:		/* the table ends early, and knows it */
-		f->len = 1 + at;
-		if (f->len >= 8)
-			put_unaligned_le32(f->len, f->raw + 4);
-		break;
-	case 8:		/* it ends early, and doesn't */
-		f->len = 1 + at;
-		break;
-	case 9:		/* it says another length */
-		put_unaligned_le32(f->len + omni_below(&f->rnd, 33) - 16, f->raw + 4);
-		break;
-	case 10:	/* a block twice */
-		n = min(length, f->len - rec);
-		if (f->len + n > FUZZ_ROOM)
-			break;
-		memcpy(f->raw + f->len, f->raw + rec, n);
-		f->len += n;
-		put_unaligned_le32(f->len, f->raw + 4);
-		break;
-	default:	/* the header */
-		f->raw[omni_below(&f->rnd, min(f->len, 40U))] = prandom_u32_state(&f->rnd);
+	default:	/* an entry's type */
+		at = min(rec + 24 + 4 * omni_below(&f->rnd, 12), f->len - 1);
+		f->raw[at] = omni_below(&f->rnd, 2) ? omni_below(&f->rnd, 6) :
+			     64 + omni_below(&f->rnd, 10);
 		break;
 	}
 }
@@ -641,6 +600,8 @@ static void fuzz_one_of_everything(struct fuzz *f)
 const struct fuzz_format fuzz_amd = {
 	.name = "amd",
 	.header = FUZZ_HEADER,
+	.length = 2,
+	.slack = 8,
 	/* After each block that follows the first unit. */
 	.ends = 3,
 	/* Three units, seven entries, one memory. */

@@ -309,10 +309,10 @@ static void fuzz_scope(struct fuzz *f)
 
 static void fuzz_record(struct fuzz *f, unsigned int type)
 {
-	unsigned int start = f->len, scopes = omni_below(&f->rnd, 4);
+	unsigned int scopes = omni_below(&f->rnd, 4);
 	u64 base = 0xfed00000 + ((u64)omni_below(&f->rnd, 200) << 12);
 
-	f->record[f->nr_records++] = start;
+	fuzz_begin_record(f);
 	fuzz_bytes(f, type, 2);
 	fuzz_bytes(f, 0, 2);
 	switch (type) {
@@ -356,7 +356,7 @@ static void fuzz_record(struct fuzz *f, unsigned int type)
 	}
 	while (scopes--)
 		fuzz_scope(f);
-	put_unaligned_le16(f->len - start, f->raw + start + 2);
+	fuzz_end_record(f);
 }
 
 static void fuzz_header(struct fuzz *f)
@@ -386,63 +386,29 @@ static unsigned int fuzz_entries(const u8 *rec)
 	return type < ARRAY_SIZE(fuzz_least) ? fuzz_least[type] : 4;
 }
 
-static void fuzz_damage(struct fuzz *f)
+static void fuzz_damage(struct fuzz *f, unsigned int rec, unsigned int length)
 {
 	static const u64 odd[] = {
 		0, 1, U64_MAX, 0xfee00000, 0xfeeff000, 0xfffffffffffff000, 1ULL << 39, 1ULL << 63,
 		0xfffff000, 0xfed00800,
 	};
-	unsigned int rec = f->record[omni_below(&f->rnd, f->nr_records)];
-	unsigned int length = get_unaligned_le16(f->raw + rec + 2);
-	unsigned int at = omni_below(&f->rnd, f->len), n;
+	unsigned int at;
 
-	switch (omni_below(&f->rnd, 12)) {
-	case 0:
-		f->raw[at] = prandom_u32_state(&f->rnd);
-		break;
-	case 1:
-		f->raw[at] ^= BIT(omni_below(&f->rnd, 8));
-		break;
-	case 2:		/* a structure's length, a little or altogether */
-		put_unaligned_le16(omni_below(&f->rnd, 2) ? length + omni_below(&f->rnd, 17) - 8 :
-				   prandom_u32_state(&f->rnd), f->raw + rec + 2);
-		break;
-	case 3:		/* its type */
+	switch (omni_below(&f->rnd, 4)) {
+	case 0:		/* a structure's type */
 		put_unaligned_le16(omni_below(&f->rnd, 8), f->raw + rec);
 		break;
-	case 4:		/* the first entry's length */
+	case 1:		/* the first entry's length */
 		at = min(rec + fuzz_entries(f->raw + rec) + 1, f->len - 1);
 		f->raw[at] += omni_below(&f->rnd, 9) - 4;
 		break;
-	case 5:		/* a number of the structure */
-		at = min(rec + 8 + 8 * omni_below(&f->rnd, 2), f->len - 8);
-		put_unaligned_le64(odd[omni_below(&f->rnd, ARRAY_SIZE(odd))], f->raw + at);
-		break;
-	case 6:		/* the table ends early, and knows it */
-		f->len = 1 + at;
-		if (f->len >= 8)
-			put_unaligned_le32(f->len, f->raw + 4);
-		break;
-	case 7:		/* it ends early, and doesn't */
-		f->len = 1 + at;
-		break;
-	case 8:		/* it says another length */
-		put_unaligned_le32(f->len + omni_below(&f->rnd, 33) - 16, f->raw + 4);
-		break;
-	case 9:		/* a structure twice */
-		n = min(length, f->len - rec);
-		if (f->len + n > FUZZ_ROOM)
-			break;
-		memcpy(f->raw + f->len, f->raw + rec, n);
-		f->len += n;
-		put_unaligned_le32(f->len, f->raw + 4);
-		break;
-	case 10:	/* an entry's bytes */
+	case 2:		/* an entry's bytes */
 		at = min(rec + fuzz_entries(f->raw + rec) + omni_below(&f->rnd, 12), f->len - 1);
 		f->raw[at] = prandom_u32_state(&f->rnd);
 		break;
-	default:	/* the header */
-		f->raw[omni_below(&f->rnd, min(f->len, 40U))] = prandom_u32_state(&f->rnd);
+	default:	/* a number of the structure */
+		at = min(rec + 8 + 8 * omni_below(&f->rnd, 2), f->len - 8);
+		put_unaligned_le64(odd[omni_below(&f->rnd, ARRAY_SIZE(odd))], f->raw + at);
 		break;
 	}
 }
@@ -464,6 +430,8 @@ static void fuzz_one_of_everything(struct fuzz *f)
 const struct fuzz_format fuzz_vtd = {
 	.name = "vtd",
 	.header = FUZZ_HEADER,
+	.length = 2,
+	.slack = 8,
 	/* After each structure that follows the first unit. */
 	.ends = 7,
 	/* Two units, one of each of the three that are kept. */

@@ -3,10 +3,10 @@
 #include "kit.h"
 
 const struct omni_kit * const omni_kits[] = {
-#ifdef CONFIG_X86
 	&vtd_kit,
 	&amd_kit,
-#endif
+	&amd_v2_kit,
+	&smmu_kit,
 	NULL
 };
 
@@ -21,8 +21,10 @@ const void *omni_kit_next(const struct omni_variant *variants, unsigned int nr,
 	for (; i < nr * (ARRAY_SIZE(omni_kits) - 1); i++) {
 		const struct omni_kit *kit = omni_kits[i / nr];
 		const struct omni_variant *v = &variants[i % nr];
+		/* Where less is done, one vendor's units in all their forms will do. */
+		bool few = kit->few || (i >= nr && omni_part() > 1);
 
-		if (v->traits & ~kit->able)
+		if (v->traits & ~kit->able || (few && i % nr && !v->ats))
 			continue;
 		params[i] = (struct omni_param){ kit, v };
 		snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%s%s", kit->name, v->name ? "_" : "",

@@ -24,6 +24,10 @@
 #define OMNI_SMALL_LEAVES	BIT(11)	/* leaves of 4K only */
 #define OMNI_FEW_TAGS		BIT(12)	/* 14 domains */
 #define OMNI_DIRTY		BIT(13)	/* the unit marks what it writes */
+#define OMNI_SIGNALS		BIT(16)	/* it writes to memory when a wait is over */
+/* What a case needs every unit of a vendor to be. */
+#define OMNI_ENFORCES		BIT(14)	/* coherency can be enforced */
+#define OMNI_TRACKS		BIT(15)	/* where it isn't, pages are tracked */
 
 /**
  * struct omni_variant - one parameter of a case: a unit, and what is done with it
@@ -48,33 +52,50 @@ struct omni_variant {
  * @name: for names of cases
  * @wing: the driver's side
  * @able: traits that its units may have
+ * @few: a variety of another kit: of a case's variants it takes the first one,
+ *	and those with a device TLB
+ * @marks: what is written to a domain for dirty tracking is marked whether
+ *	tracking is on or not
  * @submit_max: commands of one submission
  * @queue_size: commands its queue holds
  * @deadline_ms: of a wait
+ * @stall_look: a look at the unit, counted from a submission, with the clock of
+ *	its wait running
  * @cover_max: lg2 of the pages one command covers at most
+ * @roots: tables of a domain that maps nothing
+ * @cover: the pages that one command has to cover for a range, where that is
+ *	not an aligned power of two
  * @entry_parts: times the hardware has to look at an entry to see all of it
  * @create: make a unit, switched on; it ends with the test
+ * @other: a domain for a unit with tables of another format than its
+ *	omni_model_ops.domain makes, or ERR_PTR(); NULL if there is but one format
  */
 struct omni_kit {
 	const char *name;
 	const struct omni_wing *wing;
 	unsigned long able;
+	bool few;
+	bool marks;
 	unsigned int submit_max;
 	unsigned int queue_size;
 	unsigned int deadline_ms;
+	unsigned int stall_look;
 	unsigned int cover_max;
+	unsigned int roots;
+	void (*cover)(u64 *first, u64 *last);
 	unsigned int entry_parts;
 	struct omni_model *(*create)(struct kunit *test, const struct omni_variant *variant);
+	struct omni_domain *(*other)(struct omni_model *m);
 };
 
 extern const struct omni_kit vtd_kit;
 extern const struct omni_kit amd_kit;
+extern const struct omni_kit amd_v2_kit;
+extern const struct omni_kit smmu_kit;
 
 #define OMNI_KITS_MAX	4
 
-/**
- * omni_kits - all of them, NULL at the end
- */
+/* All of them, NULL at the end. */
 extern const struct omni_kit * const omni_kits[];
 
 /**
@@ -159,5 +180,16 @@ static inline struct omni_model *omni_model_create_as(struct kunit *test, const 
 
 	return omni_kit(test)->create(test, &variant);
 }
+
+/**
+ * omni_model_other_domain() - a domain of another format than omni_model_domain()'s
+ * @test: the test
+ * @m: a unit of the parameter's vendor
+ *
+ * Return: the domain, freed at the end of the test, or of the same format
+ * where the vendor has but one.
+ * Context: may sleep.
+ */
+struct omni_domain *omni_model_other_domain(struct kunit *test, struct omni_model *m);
 
 #endif

@@ -15,6 +15,11 @@
 static DEFINE_MUTEX(amd_models_lock);	/* protects amd_models */
 static struct amd_model *amd_models[AMD_MODEL_UNITS];
 
+bool amd_wants_v2(const struct amd_unit *unit)
+{
+	return amd_model_of(unit) && amd_model_of(unit)->config.v2;
+}
+
 /* On demand */
 
 void amd_model_iotlb(struct amd_model *m, unsigned int times)
@@ -64,7 +69,14 @@ static void amd_kit_device(struct omni_device *od)
 
 static struct omni_domain *amd_kit_domain(struct omni_model *base)
 {
-	return amd_domain_create(to_amd_model(base)->unit, NUMA_NO_NODE);
+	struct amd_unit *unit = to_amd_model(base)->unit;
+
+	return amd_domain_create(unit, unit->v2, NUMA_NO_NODE);
+}
+
+static struct omni_domain *amd_v2_kit_other(struct omni_model *base)
+{
+	return amd_domain_create(to_amd_model(base)->unit, false, NUMA_NO_NODE);
 }
 
 static void amd_kit_claim(struct omni_model *base, struct pci_dev *pdev, bool on)
@@ -123,9 +135,11 @@ static u64 amd_kit_where(const struct omni_command *c)
 	return 1 | (c->first >> lg2 << lg2 | (BIT_ULL(lg2 - 1) - 1)) << 12;
 }
 
-static void amd_kit_lower(const struct omni_command *cmds, unsigned int nr,
-			  struct amd_cmd *descs)
+static void amd_kit_lower(struct omni_model *base, const struct omni_command *cmds,
+			  unsigned int nr, void *lowered)
 {
+	struct amd_cmd *descs = lowered;
+	bool v2 = to_amd_model(base)->unit->v2;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
@@ -133,38 +147,21 @@ static void amd_kit_lower(const struct omni_command *cmds, unsigned int nr,
 
 		switch (c->kind) {
 		case OMNI_CMD_PAGES:
-			descs[i] = amd_cmd_pages(c->tag, amd_kit_where(c));
+			descs[i] = amd_cmd_pages(c->tag, amd_kit_where(c) | (v2 ? 4 : 0));
 			break;
 		case OMNI_CMD_DEVICE_TLB:
-			descs[i] = amd_cmd_device_tlb(c->od, amd_kit_where(c));
+			descs[i] = amd_cmd_device_tlb(c->od, amd_kit_where(c) | (v2 ? 4 : 0));
 			break;
 		default:
-			descs[i] = amd_cmd_domain(c->tag);
+			descs[i] = amd_cmd_domain(c->tag, v2);
 		}
 	}
 }
 
-static void amd_kit_submit(struct omni_model *base, const struct omni_command *cmds,
-			   unsigned int nr, struct omni_ticket *ticket)
+static void amd_kit_submit(struct omni_model *base, const void *lowered, unsigned int nr,
+			   struct omni_ticket *ticket)
 {
-	struct amd_cmd descs[OMNI_SUBMIT_MAX];
-
-	amd_kit_lower(cmds, nr, descs);
-	amd_submit(to_amd_model(base)->unit, descs, nr, ticket);
-}
-
-static int amd_kit_wait(struct omni_model *base, struct omni_ticket *ticket)
-{
-	return amd_wait(to_amd_model(base)->unit, ticket);
-}
-
-static int amd_kit_submit_wait(struct omni_model *base, const struct omni_command *cmds,
-			       unsigned int nr)
-{
-	struct amd_cmd descs[OMNI_SUBMIT_MAX];
-
-	amd_kit_lower(cmds, nr, descs);
-	return amd_submit_wait(to_amd_model(base)->unit, descs, nr);
+	amd_submit(to_amd_model(base)->unit, lowered, nr, ticket);
 }
 
 static bool amd_kit_empty(struct omni_model *base)
@@ -205,7 +202,7 @@ static struct amd_model_leak amd_model_leaks(const struct amd_unit *unit)
 {
 	struct amd_model_leak leak = { };
 
-	if (unit->queue.dead) {
+	if (unit->core.queue.dead) {
 		leak.ring = unit->queue.ring;
 		leak.done = unit->queue.done;
 	}
@@ -264,9 +261,8 @@ static const struct omni_model_ops amd_model_ops = {
 	.adopt = amd_kit_adopt,
 	.storm = amd_kit_storm,
 	.overflow = amd_kit_overflow,
+	.lower = amd_kit_lower,
 	.submit = amd_kit_submit,
-	.wait = amd_kit_wait,
-	.submit_wait = amd_kit_submit_wait,
 	.empty = amd_kit_empty,
 	.entry = amd_kit_entry,
 	.entry_fault = amd_kit_entry_fault,
@@ -349,12 +345,14 @@ struct amd_model *amd_model_create(struct kunit *test, const struct amd_model_co
 	return m;
 }
 
-static struct omni_model *amd_kit_create(struct kunit *test, const struct omni_variant *variant)
+static struct omni_model *amd_kit_create_as(struct kunit *test,
+					    const struct omni_variant *variant, bool v2)
 {
 	struct amd_model_config config = {
 		.name = variant->name,
-		.efr = AMD_MODEL_EFR,
+		.efr = AMD_MODEL_EFR | (v2 ? AMD_MODEL_EFR_V2 : 0),
 		.cap = AMD_MODEL_CAP,
+		.v2 = v2,
 		.evict = variant->evict,
 		.speculate = variant->speculate,
 	};
@@ -371,15 +369,47 @@ static struct omni_model *amd_kit_create(struct kunit *test, const struct omni_v
 	return &amd_model_create(test, &config)->base;
 }
 
+static struct omni_model *amd_kit_create(struct kunit *test, const struct omni_variant *variant)
+{
+	return amd_kit_create_as(test, variant, false);
+}
+
+static struct omni_model *amd_v2_kit_create(struct kunit *test,
+					    const struct omni_variant *variant)
+{
+	return amd_kit_create_as(test, variant, true);
+}
+
 const struct omni_kit amd_kit = {
 	.name = "amd",
 	.wing = &amd_wing,
-	.able = OMNI_CACHES_ABSENT | OMNI_NARROW_WALKS | OMNI_NARROW_ADDRESSES | OMNI_DIRTY,
+	.able = OMNI_CACHES_ABSENT | OMNI_NARROW_WALKS | OMNI_NARROW_ADDRESSES | OMNI_DIRTY |
+		OMNI_ENFORCES,
 	.submit_max = OMNI_SUBMIT_MAX,
 	.queue_size = AMD_RING_SIZE,
 	.deadline_ms = OMNI_DEADLINE_MS,
+	.stall_look = 6,
 	/* Bits 12 to 51 tell addresses and sizes. */
 	.cover_max = 51 - 12,
+	.roots = 1,
 	.entry_parts = 2,
 	.create = amd_kit_create,
+};
+
+/* The same unit, whose domains get guest page tables. */
+const struct omni_kit amd_v2_kit = {
+	.name = "amd_v2",
+	.wing = &amd_wing,
+	.able = OMNI_CACHES_ABSENT | OMNI_TRACKS,
+	.few = true,
+	.submit_max = OMNI_SUBMIT_MAX,
+	.queue_size = AMD_RING_SIZE,
+	.deadline_ms = OMNI_DEADLINE_MS,
+	.stall_look = 6,
+	.cover_max = 51 - 12,
+	/* And a GCR3 table. */
+	.roots = 2,
+	.entry_parts = 2,
+	.create = amd_v2_kit_create,
+	.other = amd_v2_kit_other,
 };

@@ -119,9 +119,11 @@ static void vtd_kit_whole(struct kunit *test, struct omni_unit *core)
 
 /* The queue */
 
-static void vtd_kit_lower(struct vtd_model *m, const struct omni_command *cmds,
-			  unsigned int nr, struct vtd_desc *descs)
+static void vtd_kit_lower(struct omni_model *base, const struct omni_command *cmds,
+			  unsigned int nr, void *lowered)
 {
+	struct vtd_model *m = to_vtd_model(base);
+	struct vtd_desc *descs = lowered;
 	unsigned int i, lg2;
 
 	for (i = 0; i < nr; i++) {
@@ -142,29 +144,10 @@ static void vtd_kit_lower(struct vtd_model *m, const struct omni_command *cmds,
 	}
 }
 
-static void vtd_kit_submit(struct omni_model *base, const struct omni_command *cmds,
-			   unsigned int nr, struct omni_ticket *ticket)
+static void vtd_kit_submit(struct omni_model *base, const void *lowered, unsigned int nr,
+			   struct omni_ticket *ticket)
 {
-	struct vtd_model *m = to_vtd_model(base);
-	struct vtd_desc descs[OMNI_SUBMIT_MAX];
-
-	vtd_kit_lower(m, cmds, nr, descs);
-	vtd_submit(m->unit, descs, nr, ticket);
-}
-
-static int vtd_kit_wait(struct omni_model *base, struct omni_ticket *ticket)
-{
-	return vtd_wait(to_vtd_model(base)->unit, ticket);
-}
-
-static int vtd_kit_submit_wait(struct omni_model *base, const struct omni_command *cmds,
-			       unsigned int nr)
-{
-	struct vtd_model *m = to_vtd_model(base);
-	struct vtd_desc descs[OMNI_SUBMIT_MAX];
-
-	vtd_kit_lower(m, cmds, nr, descs);
-	return vtd_submit_wait(m->unit, descs, nr);
+	vtd_submit(to_vtd_model(base)->unit, lowered, nr, ticket);
 }
 
 static bool vtd_kit_empty(struct omni_model *base)
@@ -208,12 +191,12 @@ static struct vtd_model_leak *vtd_model_leaks(const struct vtd_unit *unit)
 {
 	struct vtd_model_leak *leak;
 
-	if (!unit->queue.dead && !unit->core.broken)
+	if (!unit->core.queue.dead && !unit->core.broken)
 		return NULL;
 	leak = kzalloc(sizeof(*leak), GFP_KERNEL);
 	if (!leak)
 		return NULL;
-	if (unit->queue.dead) {
+	if (unit->core.queue.dead) {
 		leak->ring = unit->queue.ring;
 		leak->status = unit->queue.status;
 	}
@@ -279,9 +262,8 @@ static const struct omni_model_ops vtd_model_ops = {
 	.adopt = vtd_kit_adopt,
 	.storm = vtd_kit_storm,
 	.overflow = vtd_kit_overflow,
+	.lower = vtd_kit_lower,
 	.submit = vtd_kit_submit,
-	.wait = vtd_kit_wait,
-	.submit_wait = vtd_kit_submit_wait,
 	.empty = vtd_kit_empty,
 	.entry = vtd_kit_entry,
 	.entry_fault = vtd_kit_entry_fault,
@@ -397,11 +379,13 @@ static struct omni_model *vtd_kit_create(struct kunit *test, const struct omni_v
 const struct omni_kit vtd_kit = {
 	.name = "vtd",
 	.wing = &vtd_wing,
-	.able = BIT(ARRAY_SIZE(vtd_traits)) - 1,
+	.able = (BIT(ARRAY_SIZE(vtd_traits)) - 1) | OMNI_ENFORCES | OMNI_TRACKS,
 	.submit_max = OMNI_SUBMIT_MAX,
 	.queue_size = VTD_QUEUE_SIZE,
 	.deadline_ms = OMNI_DEADLINE_MS,
+	.stall_look = 6,
 	.cover_max = VTD_MODEL_MAMV,
+	.roots = 1,
 	.entry_parts = 1,
 	.create = vtd_kit_create,
 };

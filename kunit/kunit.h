@@ -56,6 +56,16 @@ unsigned long omni_memory_unwritten(void);
 unsigned long omni_memory_cleaned(void);
 
 /**
+ * omni_memory_aside() - lines that omni_memory_cleaned() does not count
+ * @which: 0 to 15
+ * @pa: first byte, of a queue for one
+ * @size: bytes, 0 for none any more
+ *
+ * Context: any.
+ */
+void omni_memory_aside(unsigned int which, phys_addr_t pa, size_t size);
+
+/**
  * omni_memory_drop() - forget the lines of a page that is freed
  * @pa: an address in the page
  *
@@ -105,14 +115,34 @@ void omni_sample(void);
 void omni_seed(struct kunit *test, struct rnd_state *rnd);
 
 /**
- * omni_scaled() - how many rounds a kernel does that checks every access
- * @test: the test, whose log says so when it is fewer
- * @full: rounds on a kernel without such checks
+ * omni_part() - do one of how many rounds
  *
- * Return: @full, or a 32nd part of it under KASAN or KCSAN.
+ * Return: the module's parameter ``part``; without it 64 where the kernel
+ * checks every access (KASAN, KCSAN), else 1.
+ * Context: any.
+ */
+unsigned int omni_part(void);
+
+/**
+ * omni_scaled() - how many rounds to do
+ * @test: the test, whose log says so when it is fewer
+ * @full: rounds of a whole run
+ *
+ * Return: @full divided by omni_part().
  * Context: may sleep.
  */
 unsigned int omni_scaled(struct kunit *test, unsigned int full);
+
+/**
+ * omni_quartered() - how many rounds of a long program everybody waits for
+ * @test: the test, whose log says so when it is fewer
+ * @full: all there are
+ *
+ * Return: as omni_scaled(), but a quarter of @full where that is all of it and
+ * the module's parameter ``part`` does not ask for it.
+ * Context: may sleep.
+ */
+unsigned int omni_quartered(struct kunit *test, unsigned int full);
 
 /* A number from 0 to @ceil - 1. */
 static inline u32 omni_below(struct rnd_state *rnd, u32 ceil)
@@ -125,7 +155,7 @@ static inline u32 omni_below(struct rnd_state *rnd, u32 ceil)
  * @what: the counter
  *
  * Return: the sum.
- * Context: any.
+ * Context: may sleep.
  */
 u64 omni_counted(enum omni_count what);
 

@@ -36,9 +36,19 @@ static unsigned int memory_used;
 static HLIST_HEAD(memory_spare);
 static unsigned long memory_nr_unwritten, memory_nr_cleaned;
 
+/* Commands that are written back are no table's lines. */
+static struct {
+	phys_addr_t pa;
+	size_t size;
+} memory_aside[16];
+
 static ulong seed;
 module_param(seed, ulong, 0644);
 MODULE_PARM_DESC(seed, "replay a random program with this seed (0: a new one each time)");
+
+static uint part;
+module_param(part, uint, 0644);
+MODULE_PARM_DESC(part, "do one of so many rounds (0, the default: 64 where every access is checked, else 1, or 4 of long programs)");
 
 static struct memory_page *memory_find(unsigned long pfn)
 {
@@ -75,6 +85,26 @@ static void memory_drop(struct memory_page *page)
 	hlist_add_head(&page->node, &memory_spare);
 }
 
+static bool memory_is_aside(phys_addr_t pa)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(memory_aside); i++)
+		if (pa - memory_aside[i].pa < memory_aside[i].size)
+			return true;
+	return false;
+}
+
+void omni_memory_aside(unsigned int which, phys_addr_t pa, size_t size)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&memory_lock, flags);
+	memory_aside[which].pa = pa;
+	memory_aside[which].size = size;
+	raw_spin_unlock_irqrestore(&memory_lock, flags);
+}
+
 void omni_clean_lines(void *addr, size_t len)
 {
 	unsigned long first = (unsigned long)addr & ~63UL;
@@ -89,7 +119,7 @@ void omni_clean_lines(void *addr, size_t len)
 		struct memory_page *page = memory_find(pfn) ?: memory_add(pfn);
 		unsigned int i, at = line & ~PAGE_MASK;
 
-		memory_nr_cleaned++;
+		memory_nr_cleaned += !memory_is_aside(virt_to_phys((void *)line));
 		if (WARN_ONCE(!page, "more table pages than the memory has\n"))
 			break;
 		for (i = 0; i < 64; i += 8)
@@ -132,8 +162,8 @@ u128 omni_memory_read128(phys_addr_t pa, bool coherent)
 	u128 value = 0;
 
 	if (coherent) {
-		/* The one instruction that reads 128 bits at once. */
-		try_cmpxchg128((u128 *)phys_to_virt(pa), &value, value);
+		/* The one instruction that reads 128 bits at once, which is no write for KCSAN. */
+		raw_try_cmpxchg128((u128 *)phys_to_virt(pa), &value, value);
 		return value;
 	}
 	raw_spin_lock_irqsave(&memory_lock, flags);
@@ -208,22 +238,33 @@ void omni_seed(struct kunit *test, struct rnd_state *rnd)
 	prandom_seed_state(rnd, value);
 }
 
+unsigned int omni_part(void)
+{
+	bool slow = IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN);
+
+	return READ_ONCE(part) ?: slow ? 64 : 1;
+}
+
+static unsigned int omni_rounds(struct kunit *test, unsigned int full, unsigned int nth)
+{
+	if (nth > 1)
+		kunit_info(test, "%u rounds of %u", full / nth, full);
+	return full / nth;
+}
+
 unsigned int omni_scaled(struct kunit *test, unsigned int full)
 {
-	if (!IS_ENABLED(CONFIG_KASAN) && !IS_ENABLED(CONFIG_KCSAN))
-		return full;
-	kunit_info(test, "%u rounds of %u on this kernel", full / 32, full);
-	return full / 32;
+	return omni_rounds(test, full, omni_part());
+}
+
+unsigned int omni_quartered(struct kunit *test, unsigned int full)
+{
+	return omni_rounds(test, full, READ_ONCE(part) ?: max(omni_part(), 4));
 }
 
 u64 omni_counted(enum omni_count what)
 {
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += per_cpu(omni_ledger.n[what], cpu);
-	return sum;
+	return omni_ledger_read(what);
 }
 
 int omni_test_map(struct omni_domain *domain, u64 iova, u64 pa, size_t pgsize,
@@ -334,6 +375,7 @@ struct omni_device *omni_test_device(struct kunit *test, struct omni_unit *unit,
 	fake->pdev.ats_cap = ats_depth ? FAKE_ATS_CAP : 0;
 	fake->pdev.dev.init_name = fake->name;
 	fake->pdev.dev.iommu = &fake->iommu;
+	omni_set_coherent(&fake->pdev.dev, true);
 	fake->iommu.priv = od;
 	fake->rids[0] = rid;
 	spin_lock_init(&od->lock);

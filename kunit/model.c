@@ -3,7 +3,7 @@
  * Hardware models, the part that no vendor changes: caches, traces, what a
  * model does on demand, its record of violations, and its life.
  */
-#include "model.h"
+#include "kit.h"
 
 #include <linux/kthread.h>
 #include <linux/slab.h>
@@ -73,7 +73,7 @@ struct omni_cached *omni_device_tlb_find(struct omni_model *m, u16 rid, u64 iova
 	return NULL;
 }
 
-void omni_device_tlb_drop(struct omni_model *m, u16 rid, u64 first, u64 last)
+void omni_device_tlb_drop(struct omni_model *m, u16 rid, u32 space, u64 first, u64 last)
 {
 	struct omni_cached *c;
 
@@ -82,7 +82,7 @@ void omni_device_tlb_drop(struct omni_model *m, u16 rid, u64 first, u64 last)
 		return;
 	}
 	for_each_cached(c, &m->device_tlb)
-		if (c->rid == rid && omni_cached_meets(c, first, last))
+		if (c->rid == rid && c->space == space && omni_cached_meets(c, first, last))
 			omni_cache_drop(&m->device_tlb, c);
 }
 
@@ -234,6 +234,31 @@ void omni_model_error(struct omni_model *m, u64 after, unsigned int times)
 	raw_spin_unlock_irqrestore(&m->lock, flags);
 }
 
+/* What a suite gives the driver's side */
+
+void omni_model_submit(struct omni_model *m, const struct omni_command *cmds, unsigned int nr,
+		       struct omni_ticket *ticket)
+{
+	struct omni_lowered lowered;
+
+	m->ops->lower(m, cmds, nr, &lowered);
+	m->ops->submit(m, &lowered, nr, ticket);
+}
+
+int omni_model_wait(struct omni_model *m, const struct omni_ticket *ticket)
+{
+	return m->unit->wing->queue->wait(m->unit, ticket);
+}
+
+int omni_model_submit_wait(struct omni_model *m, const struct omni_command *cmds,
+			   unsigned int nr)
+{
+	struct omni_lowered lowered;
+
+	m->ops->lower(m, cmds, nr, &lowered);
+	return omni_submit_wait(m->unit, &lowered, nr);
+}
+
 /* The queue goes on by a thread, and with each look of a waiting driver. */
 
 void omni_model_steps(struct omni_model *m, unsigned int nr)
@@ -298,13 +323,14 @@ void omni_table_freed(const void *entries)
 {
 	phys_addr_t pa = virt_to_phys((void *)entries);
 	struct omni_model *m;
-	unsigned long flags;
+	unsigned long flags, i;
 
 	raw_spin_lock_irqsave(&models_lock, flags);
 	list_for_each_entry(m, &models, node)
 		m->ops->table_freed(m, pa);
 	raw_spin_unlock_irqrestore(&models_lock, flags);
-	omni_memory_drop(pa);
+	for (i = 0; i < compound_nr(virt_to_page(entries)); i++)
+		omni_memory_drop(pa + i * PAGE_SIZE);
 }
 
 /* Life */
@@ -406,14 +432,23 @@ static void omni_model_domain_end(void *arg)
 	omni_domain_free(arg);
 }
 
-struct omni_domain *omni_model_domain(struct omni_model *m)
+static struct omni_domain *omni_model_keep(struct kunit *test, struct omni_domain *domain)
 {
-	struct omni_domain *domain = m->ops->domain(m);
-	struct kunit *test = m->test;
-
 	KUNIT_ASSERT_FALSE(test, IS_ERR(domain));
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, omni_model_domain_end, domain), 0);
 	return domain;
+}
+
+struct omni_domain *omni_model_domain(struct omni_model *m)
+{
+	return omni_model_keep(m->test, m->ops->domain(m));
+}
+
+struct omni_domain *omni_model_other_domain(struct kunit *test, struct omni_model *m)
+{
+	const struct omni_kit *kit = omni_kit(test);
+
+	return omni_model_keep(test, kit->other ? kit->other(m) : m->ops->domain(m));
 }
 
 void omni_model_domain_free(struct kunit *test, struct omni_domain *domain)

@@ -81,6 +81,7 @@ struct omni_command {
  * @perm: OMNI_PERM_R, OMNI_PERM_W
  * @snoop: the leaf makes every access snoop the CPU's caches
  * @tag: domain
+ * @space: which of the domain's address spaces, in a vendor's own numbers
  * @rid: requester, of entry caches and device TLBs
  * @iova: first byte
  * @pa: where it leads
@@ -95,6 +96,7 @@ struct omni_cached {
 	u8 perm;
 	bool snoop;
 	u16 tag;
+	u32 space;
 	u16 rid;
 	u64 iova;
 	u64 pa;
@@ -126,9 +128,8 @@ struct omni_model;
  * @adopt: the model serves it from now on
  * @storm: record refused accesses as fast as records are free
  * @overflow: the unit says it lost records
- * @submit: give the unit commands of these kinds: DOMAIN, PAGES, DEVICE_TLB
- * @wait: wait for a submission: 0; -EAGAIN if it may have got lost; or another -errno
- * @submit_wait: both, again and again where errors ask for it
+ * @lower: the unit's form of commands of these kinds: DOMAIN, PAGES, DEVICE_TLB
+ * @submit: give it those commands, as the wing does
  * @empty: the unit has taken all it was given, read as the driver reads it
  * @entry: the entry of a requester ID, as it is in memory; returns 64-bit words
  * @entry_fault: what the unit says to such an entry: 0 translates, 1 blocks,
@@ -150,11 +151,10 @@ struct omni_model_ops {
 	void (*adopt)(struct omni_model *m, struct omni_unit *unit);
 	void (*storm)(struct omni_model *m, u16 rid, unsigned int nr);
 	bool (*overflow)(struct omni_model *m);
-	void (*submit)(struct omni_model *m, const struct omni_command *cmds, unsigned int nr,
+	void (*lower)(struct omni_model *m, const struct omni_command *cmds, unsigned int nr,
+		      void *lowered);
+	void (*submit)(struct omni_model *m, const void *lowered, unsigned int nr,
 		       struct omni_ticket *ticket);
-	int (*wait)(struct omni_model *m, struct omni_ticket *ticket);
-	int (*submit_wait)(struct omni_model *m, const struct omni_command *cmds,
-			   unsigned int nr);
 	bool (*empty)(struct omni_model *m);
 	unsigned int (*entry)(struct omni_model *m, u16 rid, bool coherent, u64 *words);
 	int (*entry_fault)(struct omni_model *m, const u64 *words, const char **why);
@@ -270,12 +270,13 @@ struct omni_cached *omni_device_tlb_find(struct omni_model *m, u16 rid, u64 iova
  * omni_device_tlb_drop() - a device TLB is told to forget
  * @m: the model, lock held
  * @rid: whose
+ * @space: of which address space
  * @first: first byte
  * @last: last byte
  *
  * Context: any.
  */
-void omni_device_tlb_drop(struct omni_model *m, u16 rid, u64 first, u64 last);
+void omni_device_tlb_drop(struct omni_model *m, u16 rid, u32 space, u64 first, u64 last);
 
 /**
  * omni_model_note() - put a command into the trace
@@ -495,6 +496,45 @@ void omni_model_delay(struct omni_model *m, unsigned int us);
  * Context: any.
  */
 void omni_model_error(struct omni_model *m, u64 after, unsigned int times);
+
+/* Commands as any unit has them. */
+struct omni_lowered {
+	u64 words[OMNI_SUBMIT_MAX][2];
+};
+
+/**
+ * omni_model_submit() - give a unit commands
+ * @m: the unit
+ * @cmds: DOMAIN, PAGES or DEVICE_TLB
+ * @nr: how many, up to OMNI_SUBMIT_MAX
+ * @ticket: receives what omni_model_wait() needs
+ *
+ * Context: any.
+ */
+void omni_model_submit(struct omni_model *m, const struct omni_command *cmds, unsigned int nr,
+		       struct omni_ticket *ticket);
+
+/**
+ * omni_model_wait() - wait for a submission
+ * @m: the unit
+ * @ticket: the submission
+ *
+ * Return: 0; -EAGAIN if it may have got lost; or another -errno.
+ * Context: any.
+ */
+int omni_model_wait(struct omni_model *m, const struct omni_ticket *ticket);
+
+/**
+ * omni_model_submit_wait() - both, again and again where errors ask for it
+ * @m: the unit
+ * @cmds: as above
+ * @nr: as above
+ *
+ * Return: 0 or -errno.
+ * Context: any.
+ */
+int omni_model_submit_wait(struct omni_model *m, const struct omni_command *cmds,
+			   unsigned int nr);
 
 /**
  * omni_model_done() - commands carried out so far

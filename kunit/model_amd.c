@@ -2,13 +2,13 @@
 /*
  * The AMD-Vi model: device table, walks, accesses and faults (48882 r3.08,
  * 2.1 to 2.3 and 2.5). model_amd_queue.c has what the driver talks to,
- * kit_amd.c the model's life.
+ * model_freed_amd.c what it may not free, kit_amd.c the model's life.
  *
  * One raw lock makes each access and each command one step. A wait completes
  * under the same lock, so an access that has begun is over before the driver
  * can learn that its invalidation is done.
  */
-#include "model_amd.h"
+#include "model_amd_bits.h"
 
 #include <linux/irq.h>
 #include <linux/sizes.h>
@@ -20,37 +20,9 @@
 #define REFUSED_PERMISSION	4
 #define REFUSED_ATS		5
 
-/* 2.2.2.1: the first 128 bits of a device table entry. */
-#define DTE0_V			BIT_ULL(0)
-#define DTE0_TV			BIT_ULL(1)
-#define DTE0_RESERVED		(GENMASK_ULL(6, 2) | BIT_ULL(63))
-#define DTE0_HAD(x)		(((x) >> 7) & 3)
-#define DTE0_MODE(x)		(((x) >> 9) & 7)
-#define DTE0_ROOT(x)		((x) & GENMASK_ULL(51, 12))
-#define DTE0_GUEST		GENMASK_ULL(60, 52)
-#define DTE0_IR			BIT_ULL(61)
-#define DTE0_IW			BIT_ULL(62)
-#define DTE1_DOMAIN(x)		((x) & 0xffff)
-#define DTE1_GUEST		(GENMASK_ULL(31, 16) | GENMASK_ULL(63, 43))
-#define DTE1_I			BIT_ULL(32)
-#define DTE1_SE			BIT_ULL(33)
-#define DTE1_SA			BIT_ULL(34)
-#define DTE1_EX			BIT_ULL(39)
-#define DTE2_IV			BIT_ULL(0)
-#define DTE2_RESERVED		GENMASK_ULL(51, 1)	/* while IV is clear */
-
-/* 2.2.3: an entry of a page table. */
-#define PTE_PR			BIT_ULL(0)
-#define PTE_A			BIT_ULL(5)
-#define PTE_D			BIT_ULL(6)
-#define PTE_NEXT(x)		(((x) >> 9) & 7)
-#define PTE_ADDR(x)		((x) & GENMASK_ULL(51, 12))
-#define PTE_FC			BIT_ULL(60)
-#define PTE_IR			BIT_ULL(61)
-#define PTE_IW			BIT_ULL(62)
-#define PDE_RESERVED		GENMASK_ULL(60, 52)
-#define PTE_RESERVED		GENMASK_ULL(58, 52)
-#define PTE_SOFTWARE		(GENMASK_ULL(4, 1) | GENMASK_ULL(8, 7) | BIT_ULL(63))
+/* The level that what leads to a guest page table's root is cached at. */
+#define GCR3_LEVEL		7
+#define GCR3_LG2		57
 
 /* In omni_cached.perm: the unit knows that the leaf says so. */
 #define KNOWN_A			BIT(2)
@@ -72,6 +44,31 @@ static unsigned int amd_model_levels(const struct amd_model *m)
 
 /* Device table entries */
 
+/* What is wrong with the part of an entry that is about guest page tables? */
+static const char *amd_model_guest_fault(const struct amd_model *m, const u64 *dte)
+{
+	if (DTE2_GUEST_MODE(dte[2]) > (amd_model_guest(m) ? m->config.efr >> 12 & 3 : 0))
+		return "the unit has no guest page tables of so many levels";
+	if (!(dte[0] & DTE0_GV))
+		return dte[0] & DTE0_GUEST || dte[1] & DTE1_GUEST ?
+		       "guest page tables of an entry that uses none" : NULL;
+	if (!amd_model_guest(m) || !(m->control & BIT_ULL(16)))
+		return "guest translation is off";
+	if (DTE0_MODE(dte[0]) || DTE0_ROOT(dte[0]) || DTE0_HAD(dte[0]))
+		return "guest page tables above host page tables are none of the driver's";
+	if (dte[0] & DTE0_PPR)
+		return "page requests are none of the driver's";
+	if (!(dte[0] & DTE0_GIOV))
+		return "requests without a PASID pass untranslated";
+	if (DTE0_GLX(dte[0]) > (m->config.efr >> 14 & 3))
+		return "the unit has no GCR3 tables of so many levels";
+	if (DTE0_GLX(dte[0]))
+		return "there is but one PASID";
+	if (!amd_dte_gcr3(dte) || amd_dte_gcr3(dte) >> AMD_MODEL_PA)
+		return "there is no GCR3 table";
+	return NULL;
+}
+
 int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why)
 {
 	unsigned int mode = DTE0_MODE(dte[0]), had = DTE0_HAD(dte[0]);
@@ -82,8 +79,8 @@ int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why)
 	*why = "reserved bits are set";
 	if (dte[0] & DTE0_RESERVED || dte[2] & DTE2_RESERVED)
 		return -1;
-	*why = "guest translation is none of the driver's";
-	if (dte[0] & DTE0_GUEST || dte[1] & DTE1_GUEST)
+	*why = amd_model_guest_fault(m, dte);
+	if (*why)
 		return -1;
 	*why = "interrupt remapping is none of the driver's";
 	if (dte[2] & DTE2_IV)
@@ -143,16 +140,23 @@ static bool amd_model_grown(struct amd_model *m, u64 a, u64 b)
 	return level == DTE0_MODE(a) && table == DTE0_ROOT(a);
 }
 
+static bool amd_model_same_tables(struct amd_model *m, const u64 *a, const u64 *b)
+{
+	if ((a[0] | b[0]) & DTE0_GV)
+		return a[0] & b[0] & DTE0_GV && amd_dte_gcr3(a) == amd_dte_gcr3(b);
+	return amd_model_grown(m, a[0], b[0]);
+}
+
 /* Tables of one domain must be the same for all devices: what is cached is tagged with it. */
 static void amd_model_check_domain(struct amd_model *m, const struct omni_cached *new)
 {
 	struct omni_cached *c;
 
-	if (!DTE0_MODE(new->raw[0]))
+	if (!amd_dte_translates(new->raw))
 		return;
 	for_each_cached(c, &m->base.entries)
 		if (c->tag == new->tag && c->rid != new->rid && c->raw[0] & DTE0_TV &&
-		    DTE0_MODE(c->raw[0]) && !amd_model_grown(m, c->raw[0], new->raw[0]))
+		    amd_dte_translates(c->raw) && !amd_model_same_tables(m, c->raw, new->raw))
 			omni_violation(&m->base,
 				       "domain %u means %llx for %04x and, still cached, %llx for %04x",
 				       new->tag, new->raw[0], new->rid, c->raw[0], c->rid);
@@ -199,6 +203,7 @@ struct amd_found {
 	u64 pa;
 	u8 perm;
 	u8 lg2;
+	u32 space;
 	bool forced;
 	bool reserved;
 	bool clean;	/* not written to yet, and that is to be noticed */
@@ -270,9 +275,9 @@ static void amd_model_check_set(struct amd_model *m, u64 table, u64 iova, unsign
 }
 
 /* 2.2.7: the unit marks what is used. Returns false if the entry changed meanwhile. */
-static bool amd_model_touch(struct amd_model *m, u64 pa, u64 *entry, unsigned int had, bool write)
+static bool amd_model_touch(struct amd_model *m, u64 pa, u64 *entry, u64 bits)
 {
-	u64 new = *entry | (had ? PTE_A : 0) | (had == 3 && write ? PTE_D : 0);
+	u64 new = *entry | bits;
 
 	if (new == *entry)
 		return true;
@@ -283,9 +288,49 @@ static bool amd_model_touch(struct amd_model *m, u64 pa, u64 *entry, unsigned in
 	return true;
 }
 
+static u64 amd_had_bits(unsigned int had, bool write)
+{
+	return (had ? PTE_A : 0) | (had == 3 && write ? PTE_D : 0);
+}
+
 static u8 amd_entry_perm(u64 entry)
 {
 	return (entry & PTE_IR ? OMNI_PERM_R : 0) | (entry & PTE_IW ? OMNI_PERM_W : 0);
+}
+
+/* The cached entry that is nearest to the leaf. */
+static struct omni_cached *amd_model_best(struct amd_model *m, const struct omni_cached *dte,
+					  u64 iova, unsigned int top)
+{
+	struct omni_cached *c, *best = NULL;
+
+	for_each_cached(c, &m->base.tables)
+		if (c->tag == dte->tag && c->space == amd_dte_space(dte->raw) && c->level <= top &&
+		    omni_cached_meets(c, iova, iova) && (!best || c->level < best->level))
+			best = c;
+	return best;
+}
+
+/* The end of a walk: a leaf of 2^@lg2 bytes at @item.pa is cached, and permits or not. */
+static int amd_model_leaf(struct amd_model *m, struct omni_cached item, u64 entry,
+			  unsigned int lg2, u64 iova, bool write, struct amd_found *found)
+{
+	found->perm = item.perm;
+	item.perm |= (entry & PTE_A ? KNOWN_A : 0) | (entry & PTE_D ? KNOWN_D : 0);
+	/* A large leaf may be cached in smaller pieces. */
+	if (lg2 > 12 && omni_model_random(&m->base, 2)) {
+		unsigned int smaller = 12 + omni_model_random(&m->base, lg2 - 12);
+
+		item.pa += iova & (BIT_ULL(lg2) - 1) & ~(BIT_ULL(smaller) - 1);
+		lg2 = smaller;
+	}
+	item.lg2 = lg2;
+	item.iova = iova >> lg2 << lg2;
+	item.raw[0] = found->forced;
+	omni_cache_add(&m->base, &m->base.tlb, item);
+	found->lg2 = lg2;
+	found->pa = item.pa | (iova & (BIT_ULL(lg2) - 1));
+	return found->perm & (write ? OMNI_PERM_W : OMNI_PERM_R) ? 0 : REFUSED_PERMISSION;
 }
 
 static int amd_model_walk(struct amd_model *m, const struct omni_cached *dte, u64 iova,
@@ -293,15 +338,12 @@ static int amd_model_walk(struct amd_model *m, const struct omni_cached *dte, u6
 {
 	unsigned int level = DTE0_MODE(dte->raw[0]), had = DTE0_HAD(dte->raw[0]), next, lg2;
 	u64 table = DTE0_ROOT(dte->raw[0]), entry, pa;
-	struct omni_cached *c, *best = NULL;
+	struct omni_cached *best;
 	struct omni_cached item;
 	const char *why;
 
 	found->perm = OMNI_PERM_R | OMNI_PERM_W;
-	for_each_cached(c, &m->base.tables)
-		if (c->tag == dte->tag && c->level <= level && omni_cached_meets(c, iova, iova) &&
-		    (!best || c->level < best->level))
-			best = c;
+	best = amd_model_best(m, dte, iova, level);
 	if (best) {
 		if (best->absent)
 			return REFUSED_NOT_PRESENT;
@@ -358,29 +400,119 @@ again:
 	if (next == 7)
 		amd_model_check_set(m, table, iova, level, entry);
 	if (item.perm & (write ? OMNI_PERM_W : OMNI_PERM_R) &&
-	    !amd_model_touch(m, pa, &entry, had, write))
+	    !amd_model_touch(m, pa, &entry, amd_had_bits(had, write)))
 		goto again;
 
 	lg2 = amd_leaf_lg2(entry, level);
 	item.pa = PTE_ADDR(entry) >> lg2 << lg2;
-	found->perm = item.perm;
 	found->forced = entry & PTE_FC;
 	found->clean = had == 3 && !(entry & PTE_D);
-	item.perm |= (entry & PTE_A ? KNOWN_A : 0) | (entry & PTE_D ? KNOWN_D : 0);
-	/* A large leaf may be cached in smaller pieces. */
-	if (lg2 > 12 && omni_model_random(&m->base, 2)) {
-		unsigned int smaller = 12 + omni_model_random(&m->base, lg2 - 12);
+	return amd_model_leaf(m, item, entry, lg2, iova, write, found);
+}
 
-		item.pa += iova & (BIT_ULL(lg2) - 1) & ~(BIT_ULL(smaller) - 1);
-		lg2 = smaller;
+/* Guest page tables: 2.2.6 */
+
+static const char *amd_model_guest_entry_fault(const struct amd_model *m, u64 entry,
+					       unsigned int level)
+{
+	bool leaf = level == 1 || entry & GPTE_PS;
+
+	if (level > 3 && entry & GPTE_PS)
+		return "reserved bits are set";
+	/* Of a large leaf, bit 12 is PAT. */
+	if (level > 1 && leaf && PTE_ADDR(entry) & GENMASK_ULL(amd_level_lg2(level) - 1, 13))
+		return "its address is not aligned to its size";
+	if (PTE_ADDR(entry) >> AMD_MODEL_PA)
+		return "its address is beyond the host's";
+	if (entry & GPTE_NX && !(m->config.efr & BIT_ULL(3)))
+		return "the unit knows no NX";
+	return NULL;
+}
+
+/* One entry of a guest page table, or of a GCR3 table; false if there is none to go by. */
+static bool amd_model_guest_read(struct amd_model *m, u64 pa, struct omni_cached *item, u64 iova,
+				 u64 *entry)
+{
+	*entry = omni_memory_read(pa, amd_model_coherent(m));
+	item->iova = iova >> item->lg2 << item->lg2;
+	if (*entry == OMNI_MEMORY_GARBAGE) {
+		omni_violation(&m->base, "the line of %#llx at level %u was never written back",
+			       iova, item->level);
+		return false;
 	}
-	item.lg2 = lg2;
-	item.iova = iova >> lg2 << lg2;
-	item.raw[0] = found->forced;
-	omni_cache_add(&m->base, &m->base.tlb, item);
-	found->lg2 = lg2;
-	found->pa = item.pa | (iova & (BIT_ULL(lg2) - 1));
-	return found->perm & (write ? OMNI_PERM_W : OMNI_PERM_R) ? 0 : REFUSED_PERMISSION;
+	item->pa = PTE_ADDR(*entry);
+	if (*entry & GPTE_P)
+		return true;
+	item->absent = true;
+	if (amd_model_absent(m))
+		omni_cache_add(&m->base, item->level > 1 ? &m->base.tables : &m->base.tlb, *item);
+	return false;
+}
+
+static int amd_model_walk_guest(struct amd_model *m, const struct omni_cached *dte, u64 iova,
+				bool write, struct amd_found *found)
+{
+	struct omni_cached item = { .tag = dte->tag, .space = amd_dte_space(dte->raw) }, *best;
+	unsigned int level = amd_dte_levels(dte->raw);
+	const char *why;
+	u64 entry, pa;
+
+	best = amd_model_best(m, dte, iova, GCR3_LEVEL);
+	if (best && best->absent)
+		return REFUSED_NOT_PRESENT;
+	m->base.walks++;
+	found->perm = OMNI_PERM_R | OMNI_PERM_W;
+	if (best) {
+		item = *best;
+		found->perm = best->perm;
+	} else {
+		/* PASID 0 has the first entry. */
+		item.level = GCR3_LEVEL;
+		item.next = level;
+		item.lg2 = GCR3_LG2;
+		item.perm = found->perm;
+		if (!amd_model_guest_read(m, amd_dte_gcr3(dte->raw), &item, iova, &entry))
+			return REFUSED_NOT_PRESENT;
+		if (entry & GCR3_RESERVED || item.pa >> AMD_MODEL_PA) {
+			omni_violation(&m->base, "GCR3 entry %016llx of domain %u", entry,
+				       dte->tag);
+			found->reserved = true;
+			return REFUSED_NOT_PRESENT;
+		}
+		omni_cache_add(&m->base, &m->base.tables, item);
+	}
+	for (;;) {
+		level = item.next;
+		pa = item.pa + amd_level_index(iova, level) * 8;
+		item.level = level;
+		item.next = level - 1;
+		item.lg2 = amd_level_lg2(level);
+again:
+		if (!amd_model_guest_read(m, pa, &item, iova, &entry))
+			return REFUSED_NOT_PRESENT;
+		why = amd_model_guest_entry_fault(m, entry, level);
+		if (why) {
+			omni_violation(&m->base, "entry %016llx of %#llx at level %u: %s", entry,
+				       iova, level, why);
+			found->reserved = true;
+			return REFUSED_NOT_PRESENT;
+		}
+		/* Requests without a PASID are a user's. */
+		item.perm = found->perm & (!(entry & GPTE_US) ? 0 : entry & GPTE_RW ?
+					   OMNI_PERM_R | OMNI_PERM_W : OMNI_PERM_R);
+		if (level == 1 || entry & GPTE_PS)
+			break;
+		if (!amd_model_touch(m, pa, &entry, GPTE_A))
+			goto again;
+		found->perm = item.perm;
+		omni_cache_add(&m->base, &m->base.tables, item);
+	}
+	if (item.perm & (write ? OMNI_PERM_W : OMNI_PERM_R) &&
+	    !amd_model_touch(m, pa, &entry, GPTE_A | (write ? GPTE_D : 0)))
+		goto again;
+	item.pa = item.pa >> item.lg2 << item.lg2;
+	/* No bit of it forces anything; D is no business of a device TLB here. */
+	return amd_model_leaf(m, item, entry, item.lg2, iova, write, found);
 }
 
 /* Does a cached translation do, or has the unit to mark the leaf first? */
@@ -394,13 +526,15 @@ static bool amd_cached_knows(const struct omni_cached *c, unsigned int had, bool
 static int amd_model_lookup(struct amd_model *m, const struct omni_cached *dte, u64 iova,
 			    bool write, struct amd_found *found)
 {
-	unsigned int mode = DTE0_MODE(dte->raw[0]), had = DTE0_HAD(dte->raw[0]);
+	unsigned int levels = amd_dte_levels(dte->raw), had = DTE0_HAD(dte->raw[0]);
+	u32 space = amd_dte_space(dte->raw);
 	struct omni_cached *c;
 
-	if (mode < 6 && iova >> amd_level_lg2(mode + 1))
+	/* Of requests without a PASID, no address is extended. */
+	if (levels < 6 && iova >> amd_level_lg2(levels + 1))
 		return REFUSED_NOT_PRESENT;
 	for_each_cached(c, &m->base.tlb) {
-		if (c->tag != dte->tag || !omni_cached_meets(c, iova, iova))
+		if (c->tag != dte->tag || c->space != space || !omni_cached_meets(c, iova, iova))
 			continue;
 		if (!amd_cached_knows(c, had, write)) {
 			omni_cache_drop(&m->base.tlb, c);
@@ -418,7 +552,8 @@ static int amd_model_lookup(struct amd_model *m, const struct omni_cached *dte, 
 		};
 		return c->perm & (write ? OMNI_PERM_W : OMNI_PERM_R) ? 0 : REFUSED_PERMISSION;
 	}
-	return amd_model_walk(m, dte, iova, write, found);
+	return space ? amd_model_walk_guest(m, dte, iova, write, found) :
+		       amd_model_walk(m, dte, iova, write, found);
 }
 
 /* 3.4.5: addresses that pass untranslated for some devices, or for all. */
@@ -457,8 +592,9 @@ static int amd_model_translate(struct amd_model *m, u16 devid, u64 iova, bool wr
 
 	perm = (dte->raw[0] & DTE0_IR ? OMNI_PERM_R : 0) |
 	       (dte->raw[0] & DTE0_IW ? OMNI_PERM_W : 0);
-	ret = DTE0_MODE(dte->raw[0]) ? amd_model_lookup(m, dte, iova, write, found) : 0;
+	ret = amd_dte_translates(dte->raw) ? amd_model_lookup(m, dte, iova, write, found) : 0;
 	found->perm &= perm;
+	found->space = amd_dte_space(dte->raw);
 	m->forced = found->forced;
 	if (!ret && !(perm & (write ? OMNI_PERM_W : OMNI_PERM_R)))
 		ret = REFUSED_PERMISSION;
@@ -520,6 +656,7 @@ static int amd_model_ats_dma(struct amd_model *m, u16 devid, u64 iova, bool writ
 
 	if (c) {
 		*pa = c->pa | (iova & (BIT_ULL(c->lg2) - 1));
+		m->base.snooped = c->snoop;
 	} else {
 		reason = amd_model_translate(m, devid, iova, write, &found);
 		/* An answer without permission is no fault. */
@@ -531,6 +668,8 @@ static int amd_model_ats_dma(struct amd_model *m, u16 devid, u64 iova, bool writ
 		}
 		omni_cache_add(&m->base, &m->base.device_tlb, (struct omni_cached){
 			.rid = devid,
+			.space = found.space,
+			.snoop = found.forced,
 			.lg2 = found.lg2,
 			/* What was asked for reading may not be written unseen. */
 			.perm = found.perm & ~(found.clean ? OMNI_PERM_W : 0),
@@ -538,6 +677,7 @@ static int amd_model_ats_dma(struct amd_model *m, u16 devid, u64 iova, bool writ
 			.pa = found.pa >> found.lg2 << found.lg2,
 		});
 		*pa = found.pa;
+		m->base.snooped = found.forced;
 	}
 	/* The translated request. */
 	dte = amd_model_entry(m, devid);
@@ -556,6 +696,7 @@ int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *p
 	int reason = 0;
 
 	raw_spin_lock_irqsave(&base->lock, flags);
+	base->snooped = false;
 	if (!amd_model_on(m))
 		goto out;
 	if (iova >= INTERRUPTS_FIRST && iova <= INTERRUPTS_LAST) {
@@ -569,6 +710,7 @@ int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *p
 		goto out;
 	}
 	reason = amd_model_translate(m, rid, iova, write, &found);
+	base->snooped = found.forced;
 	if (reason)
 		amd_model_refuse(m, rid, iova, write, reason, found.reserved);
 	if (base->speculate)
@@ -580,79 +722,4 @@ out:
 		meet(arg, found.pa);
 	raw_spin_unlock_irqrestore(&base->lock, flags);
 	return reason;
-}
-
-/* Freed tables */
-
-/* Does a walk from @table, at @level, reach the table at @pa? */
-static bool amd_model_reaches(struct amd_model *m, u64 table, unsigned int level, u64 pa,
-			      unsigned int *budget)
-{
-	unsigned int i;
-
-	if (table == pa)
-		return true;
-	for (i = 0; level > 1 && i < 512 && *budget; i++) {
-		u64 entry = omni_memory_read(table + i * 8, amd_model_coherent(m));
-		unsigned int next = PTE_NEXT(entry);
-
-		(*budget)--;
-		if (!(entry & PTE_PR) || !next || next >= level || entry == OMNI_MEMORY_GARBAGE)
-			continue;
-		/* Of the lowest tables only the address counts. */
-		if (PTE_ADDR(entry) == pa)
-			return true;
-		if (next > 1 && amd_model_reaches(m, PTE_ADDR(entry), next, pa, budget))
-			return true;
-	}
-	return false;
-}
-
-static void amd_model_reached(struct amd_model *m, u64 pa)
-{
-	unsigned int nr = 0, budget = 65536, devid, i;
-	const char *why;
-	u64 seen[16], dte[4];
-
-	for_each_set_bit(devid, m->known, 65536) {
-		amd_model_dte_read(m->devtab & GENMASK_ULL(51, 12), devid, amd_model_coherent(m),
-				   dte);
-		if (dte[0] == OMNI_MEMORY_GARBAGE || amd_model_dte_fault(m, dte, &why) ||
-		    !DTE0_MODE(dte[0]))
-			continue;
-		for (i = 0; i < nr && seen[i] != DTE0_ROOT(dte[0]); i++)
-			;
-		if (i < nr)
-			continue;
-		if (nr < ARRAY_SIZE(seen))
-			seen[nr++] = DTE0_ROOT(dte[0]);
-		if (amd_model_reaches(m, DTE0_ROOT(dte[0]), DTE0_MODE(dte[0]), pa, &budget))
-			omni_violation(&m->base,
-				       "a freed table, %llx, is reached from the entry of %04x",
-				       pa, devid);
-	}
-}
-
-void amd_model_table_freed(struct omni_model *base, phys_addr_t pa)
-{
-	struct amd_model *m = to_amd_model(base);
-	struct omni_cached *c;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&base->lock, flags);
-	if (!amd_model_on(m))
-		goto out;
-	for_each_cached(c, &base->tables)
-		if (!c->absent && c->pa == pa)
-			omni_violation(base,
-				       "a freed table, %llx, is still cached for %#llx of domain %u",
-				       (u64)pa, c->iova, c->tag);
-	for_each_cached(c, &base->entries)
-		if (c->raw[0] & DTE0_TV && DTE0_MODE(c->raw[0]) && DTE0_ROOT(c->raw[0]) == pa)
-			omni_violation(base,
-				       "a freed table, %llx, is the root of the cached entry of %04x",
-				       (u64)pa, c->rid);
-	amd_model_reached(m, pa);
-out:
-	raw_spin_unlock_irqrestore(&base->lock, flags);
 }

@@ -20,6 +20,9 @@
 
 /* Six levels, INVALIDATE_IOMMU_ALL. */
 #define AMD_MODEL_EFR		(BIT_ULL(6) | 2ULL << 10)
+/* Guest page tables, also for requests without a PASID; how many levels they have. */
+#define AMD_MODEL_EFR_V2	(BIT_ULL(4) | BIT_ULL(48))
+#define AMD_MODEL_EFR_GATS(x)	((u64)(x) << 12)
 /* Access and dirty bits set by the unit. */
 #define AMD_MODEL_EFR_HA	BIT_ULL(49)
 #define AMD_MODEL_EFR_HD	BIT_ULL(52)
@@ -40,6 +43,7 @@
  * @speculate: each access translates the page behind it too
  * @sysmgt: the firmware says that devices send system management messages
  * @no_snoop: its walks and its reads of the device table don't snoop
+ * @v2: guest page tables are asked for
  */
 struct amd_model_config {
 	const char *name;
@@ -51,6 +55,7 @@ struct amd_model_config {
 	bool speculate;
 	bool sysmgt;
 	bool no_snoop;
+	bool v2;
 };
 
 #define AMD_MODEL_PENDING	12
@@ -116,6 +121,15 @@ static inline bool amd_model_on(const struct amd_model *m)
 {
 	return m->control & 1;
 }
+
+/* 3.4.4, 3.4.7: guest page tables are in use. */
+static inline bool amd_model_guest(const struct amd_model *m)
+{
+	return m->config.v2 && (m->config.efr & AMD_MODEL_EFR_V2) == AMD_MODEL_EFR_V2;
+}
+
+/* omni_cached.space: 0 for host page tables, else the PASID plus 1. */
+#define AMD_MODEL_PASID_0	1
 
 /* The model's files share these; all but the last three want its lock held. */
 int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why);

@@ -22,8 +22,10 @@
 #define CONTROL_EVENT_LOG	BIT_ULL(2)
 #define CONTROL_EVENT_INT	BIT_ULL(3)
 #define CONTROL_CMDBUF		BIT_ULL(12)
-/* PPR log, guest translation, guest interrupts, x2APIC: none of the driver's. */
-#define CONTROL_OTHERS		(GENMASK_ULL(17, 13) | BIT_ULL(28) | BIT_ULL(50) | BIT_ULL(51))
+#define CONTROL_GT		BIT_ULL(16)
+/* PPR log, guest interrupts, x2APIC: none of the driver's. */
+#define CONTROL_OTHERS		(GENMASK_ULL(15, 13) | BIT_ULL(17) | BIT_ULL(28) | \
+				 BIT_ULL(50) | BIT_ULL(51))
 
 /* 3.4.14 */
 #define STATUS_OVERFLOW		BIT_ULL(0)
@@ -117,13 +119,16 @@ static const char *amd_model_cmd_fault(struct amd_model *m, u64 lo, u64 hi)
 	case OP_PAGES:
 		if (lo & (GENMASK_ULL(59, 48) | GENMASK_ULL(31, 20)) || hi & GENMASK_ULL(11, 3))
 			return "reserved bits";
-		return hi & BIT_ULL(2) || lo & GENMASK_ULL(19, 0) ?
-		       "guest translations of a driver that has none" : NULL;
+		if (hi & BIT_ULL(2) && !amd_model_guest(m))
+			return "guest translations of a driver that has none";
+		return lo & GENMASK_ULL(19, 0) ? "a PASID that nobody has" : NULL;
 	case OP_IOTLB:
 		if (hi & (GENMASK_ULL(11, 3) | BIT_ULL(1)))
 			return "reserved bits";
-		if (hi & BIT_ULL(2) || lo & (GENMASK_ULL(59, 48) | GENMASK_ULL(23, 16)))
+		if (hi & BIT_ULL(2) && !amd_model_guest(m))
 			return "guest translations of a driver that has none";
+		if (lo & (GENMASK_ULL(59, 48) | GENMASK_ULL(23, 16)))
+			return "a PASID that nobody has";
 		if (!(lo & GENMASK_ULL(31, 24)))
 			return "it may never be pending";
 		return m->config.cap & BIT(24) ? NULL : "the unit knows no device TLBs";
@@ -174,19 +179,27 @@ static void amd_model_note(struct amd_model *m, u64 lo, u64 hi)
 	omni_model_note(&m->base, &cmd);
 }
 
+/* GN: translations of guest page tables, and of no others. */
+static u32 amd_space(u64 hi)
+{
+	return hi & BIT_ULL(2) ? AMD_MODEL_PASID_0 : 0;
+}
+
 static void amd_model_do_pages(struct amd_model *m, u64 lo, u64 hi)
 {
 	struct omni_cached *c;
 	u64 first, last;
 	u16 tag = lo >> 32;
 	bool all = amd_pages_range(hi, &first, &last);
+	u32 space = amd_space(hi);
 
 	for_each_cached(c, &m->base.tlb)
-		if (c->tag == tag && omni_cached_meets(c, first, last))
+		if (c->tag == tag && c->space == space && omni_cached_meets(c, first, last))
 			omni_cache_drop(&m->base.tlb, c);
 	/* PDE: what leads there, too. */
 	for_each_cached(c, &m->base.tables)
-		if (hi & BIT_ULL(1) && c->tag == tag && omni_cached_meets(c, first, last))
+		if (hi & BIT_ULL(1) && c->tag == tag && c->space == space &&
+		    omni_cached_meets(c, first, last))
 			omni_cache_drop(&m->base.tables, c);
 	m->base.done[all ? OMNI_CMD_DOMAIN : OMNI_CMD_PAGES]++;
 }
@@ -240,7 +253,7 @@ static void amd_model_execute(struct amd_model *m, u64 lo, u64 hi)
 			amd_model_log(m, 7ULL << 60 | (u16)lo, m->cmdbuf & GENMASK_ULL(51, 12));
 			break;
 		}
-		omni_device_tlb_drop(&m->base, lo, first, last);
+		omni_device_tlb_drop(&m->base, lo, amd_space(hi), first, last);
 		break;
 	case OP_ALL:
 		amd_model_forget(m);
@@ -253,7 +266,7 @@ static void amd_model_execute(struct amd_model *m, u64 lo, u64 hi)
 
 /*
  * 2.4.1: a wait ends after all before it; with F nothing begins before it
- * ends. Device TLBs are asked when the unit's own caches have forgotten.
+ * ends. All else is carried out in any order.
  */
 static bool amd_pending_ready(struct amd_model *m, const struct amd_pending *p)
 {
@@ -265,8 +278,6 @@ static bool amd_pending_ready(struct amd_model *m, const struct amd_pending *p)
 		if (amd_op(p->lo) == OP_WAIT)
 			return false;
 		if (amd_op(q->lo) == OP_WAIT && q->lo & BIT_ULL(2))
-			return false;
-		if (amd_op(p->lo) == OP_IOTLB && amd_op(q->lo) == OP_PAGES)
 			return false;
 	}
 	return true;
@@ -390,8 +401,10 @@ static void amd_model_control(struct amd_model *m, u64 value)
 {
 	u64 changed = value ^ m->control;
 
-	if (value & CONTROL_OTHERS)
+	if (value & CONTROL_OTHERS || (value & CONTROL_GT && !amd_model_guest(m)))
 		omni_violation(&m->base, "control %llx: none of the driver's", value);
+	if (changed & CONTROL_GT && value & m->control & CONTROL_IOMMU)
+		omni_violation(&m->base, "guest translation changes while the unit is on");
 	m->control = value;
 	if (changed & CONTROL_IOMMU && value & CONTROL_IOMMU) {
 		if ((m->devtab & GENMASK_ULL(51, 12)) >> AMD_MODEL_PA || m->devtab >> 52 ||

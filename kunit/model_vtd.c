@@ -8,6 +8,7 @@
  * under the same lock, so an access that has begun is over before the driver
  * can learn that its invalidation is done, as draining guarantees.
  */
+#include "model_freed.h"
 #include "model_vtd.h"
 
 #include <linux/irq.h>
@@ -454,60 +455,40 @@ out:
 
 /* Freed tables */
 
-/* Does a walk from @table, at @level, reach the table at @pa? */
-static bool vtd_model_reaches(struct vtd_model *m, u64 table, unsigned int level, u64 pa,
-			      unsigned int *budget)
+static u64 vtd_freed_below(u64 entry, unsigned int *level)
 {
-	unsigned int i;
-
-	if (table == pa)
-		return true;
-	for (i = 0; level && i < 512 && *budget; i++) {
-		u64 entry = omni_memory_read(table + i * 8, vtd_model_coherent(m));
-
-		(*budget)--;
-		if (!(entry & (VTD_SS_R | VTD_SS_W)) || entry & VTD_SS_PS ||
-		    entry == OMNI_MEMORY_GARBAGE)
-			continue;
-		/* Of the lowest tables only the address counts. */
-		if ((entry & VTD_SS_ADDR) == pa)
-			return true;
-		if (level > 1 && vtd_model_reaches(m, entry & VTD_SS_ADDR, level - 1, pa, budget))
-			return true;
-	}
-	return false;
+	--*level;
+	return entry & (VTD_SS_R | VTD_SS_W) && !(entry & VTD_SS_PS) ? entry & VTD_SS_ADDR : 0;
 }
 
-static void vtd_model_reached(struct vtd_model *m, u64 pa)
+static u64 vtd_freed_root(const struct omni_cached *c)
 {
-	unsigned int bus, fn, nr = 0, budget = 65536, i;
-	u64 seen[16];
+	return FIELD_GET(VTD_CTX_TT, c->raw[0]) != VTD_TT_PASS_THROUGH ?
+	       c->raw[0] & VTD_CTX_SLPTPTR : 0;
+}
+
+static void vtd_freed_reached(struct vtd_model *m, struct omni_freed *f)
+{
+	unsigned int bus, fn;
 
 	for (bus = 0; bus < 256; bus++) {
-		u64 root = omni_memory_read(m->root + bus * 16, vtd_model_coherent(m));
+		u64 root = omni_memory_read(m->root + bus * 16, f->coherent);
 
 		if (!(root & VTD_ROOT_P) || root == OMNI_MEMORY_GARBAGE)
 			continue;
 		for (fn = 0; fn < 256; fn++) {
 			u128 entry = omni_memory_read128((root & VTD_ROOT_CTP) + fn * 16,
-							 vtd_model_coherent(m));
+							 f->coherent);
 			u64 lo = (u64)entry, hi = (u64)(entry >> 64);
 			const char *why;
 
 			if (vtd_model_context_fault(m, lo, hi, &why) ||
 			    FIELD_GET(VTD_CTX_TT, lo) == VTD_TT_PASS_THROUGH)
 				continue;
-			for (i = 0; i < nr && seen[i] != (lo & VTD_CTX_SLPTPTR); i++)
-				;
-			if (i < nr)
-				continue;
-			if (nr < ARRAY_SIZE(seen))
-				seen[nr++] = lo & VTD_CTX_SLPTPTR;
-			if (vtd_model_reaches(m, lo & VTD_CTX_SLPTPTR,
-					      FIELD_GET(VTD_CTX_HI_AW, hi) + 1, pa, &budget))
-				omni_violation(&m->base,
-					       "a freed table, %llx, is reached from the entry of %02x:%02x",
-					       pa, bus, fn);
+			if (omni_freed_new(f, lo & VTD_CTX_SLPTPTR) &&
+			    omni_freed_reaches(f, lo & VTD_CTX_SLPTPTR,
+					       FIELD_GET(VTD_CTX_HI_AW, hi) + 1, vtd_freed_below))
+				omni_freed_report(f, bus << 8 | fn);
 		}
 	}
 }
@@ -515,24 +496,13 @@ static void vtd_model_reached(struct vtd_model *m, u64 pa)
 void vtd_model_table_freed(struct omni_model *base, phys_addr_t pa)
 {
 	struct vtd_model *m = to_vtd_model(base);
-	struct omni_cached *c;
+	struct omni_freed f = OMNI_FREED(base, pa, vtd_model_coherent(m));
 	unsigned long flags;
 
-	raw_spin_lock_irqsave(&m->base.lock, flags);
-	if (!(m->gsts & VTD_G_TE))
-		goto out;
-	for_each_cached(c, &m->base.tables)
-		if (!c->absent && c->pa == pa)
-			omni_violation(&m->base,
-				       "a freed table, %llx, is still cached for %#llx of domain id %u",
-				       (u64)pa, c->iova, c->tag);
-	for_each_cached(c, &m->base.entries)
-		if (!c->absent && FIELD_GET(VTD_CTX_TT, c->raw[0]) != VTD_TT_PASS_THROUGH &&
-		    (c->raw[0] & VTD_CTX_SLPTPTR) == pa)
-			omni_violation(&m->base,
-				       "a freed table, %llx, is the root of the cached entry of %04x",
-				       (u64)pa, c->rid);
-	vtd_model_reached(m, pa);
-out:
-	raw_spin_unlock_irqrestore(&m->base.lock, flags);
+	raw_spin_lock_irqsave(&base->lock, flags);
+	if (m->gsts & VTD_G_TE) {
+		omni_freed_cached(&f, vtd_freed_root);
+		vtd_freed_reached(m, &f);
+	}
+	raw_spin_unlock_irqrestore(&base->lock, flags);
 }

@@ -104,7 +104,7 @@ static void vtd_model_do_devtlb(struct vtd_model *m, u64 lo, u64 hi)
 	if (!(m->gsts & VTD_G_TE))
 		omni_violation(&m->base, "a device TLB is invalidated while translation is off");
 	m->base.done[OMNI_CMD_DEVICE_TLB]++;
-	omni_device_tlb_drop(&m->base, FIELD_GET(VTD_DEVTLB_SID, lo), first, last);
+	omni_device_tlb_drop(&m->base, FIELD_GET(VTD_DEVTLB_SID, lo), 0, first, last);
 }
 
 /* What is wrong with a descriptor, or NULL. */

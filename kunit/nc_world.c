@@ -4,6 +4,14 @@
 
 #include <linux/iommu.h>
 
+const struct omni_variant nc_enforce_shapes[4] = {
+	{ "snooped", OMNI_TRACKS | OMNI_ENFORCES },
+	{ "not-snooped", OMNI_TRACKS | OMNI_ENFORCES | OMNI_NO_SNOOP_WALKS },
+	{ "caching-mode", OMNI_TRACKS | OMNI_ENFORCES | OMNI_CACHES_ABSENT |
+			  OMNI_NO_SNOOP_WALKS },
+	{ "device-tlb", OMNI_TRACKS | OMNI_ENFORCES, .ats = 4 },
+};
+
 u64 nc_commands(struct nc_world *w)
 {
 	return omni_model_done(w->m, OMNI_CMD_GLOBAL) + omni_model_done(w->m, OMNI_CMD_DOMAIN) +
@@ -64,10 +72,8 @@ static void nc_world_left(void *arg)
 				    "page tables are left");
 }
 
-struct nc_world *nc_world_create(struct kunit *test, const struct omni_variant *shape,
-				 unsigned int blocks)
+struct nc_world *nc_world_create(struct kunit *test, unsigned int blocks)
 {
-	static const struct omni_variant ordinary = { };
 	struct nc_world *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	unsigned int n;
 
@@ -75,14 +81,14 @@ struct nc_world *nc_world_create(struct kunit *test, const struct omni_variant *
 	w->test = test;
 	w->tries = 2;
 	w->c = cache_model_create(test, blocks);
-	w->m = vtd_kit.create(test, shape ?: &ordinary);
+	w->m = omni_model_create(test);
 	/* Refusals are part of the game; nobody has to log them. */
 	w->m->mute = true;
 	w->chunks = omni_nc_chunks();
 	w->tables = omni_tables_live();
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, nc_world_left, w), 0);
 	for (n = 0; n < NC_DEVICES; n++)
-		w->od[n] = omni_model_device(w->m, NC_RID + n, shape ? shape->ats : 0);
+		w->od[n] = omni_model_device(w->m, NC_RID + n, omni_variant(test)->ats);
 	w->c->arg = w;
 	w->c->poke = nc_poke;
 	return w;
@@ -93,7 +99,7 @@ static void nc_domain_end(void *domain)
 	omni_domain_free(domain);
 }
 
-struct omni_domain *nc_domain(struct nc_world *w)
+struct omni_domain *nc_domain_any(struct nc_world *w)
 {
 	struct omni_domain *domain = w->m->ops->domain(w->m);
 
@@ -101,6 +107,14 @@ struct omni_domain *nc_domain(struct nc_world *w)
 	domain->iommu.type = IOMMU_DOMAIN_UNMANAGED;
 	KUNIT_ASSERT_EQ(w->test, kunit_add_action_or_reset(w->test, nc_domain_end, domain), 0);
 	KUNIT_ASSERT_EQ(w->test, kunit_add_action_or_reset(w->test, nc_world_end, w), 0);
+	return domain;
+}
+
+struct omni_domain *nc_domain(struct nc_world *w)
+{
+	struct omni_domain *domain = nc_domain_any(w);
+
+	domain->iommu.pgsize_bitmap &= SZ_4K | SZ_2M | SZ_1G;
 	return domain;
 }
 

@@ -14,7 +14,11 @@
 #define NC_DEVICES	4
 #define NC_RID		0x0100		/* the first one's */
 #define NC_IOVA		(3ULL * SZ_1G - SZ_2M)	/* behind it, two tables of the level above meet */
-#define NC_BOTH		(IOMMU_READ | IOMMU_WRITE)
+/* Whoever lends memory to users maps it for accesses that snoop, unless they ask not to. */
+#define NC_BOTH		(IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
+
+/* Units that can make accesses snoop, if they are asked to. */
+extern const struct omni_variant nc_enforce_shapes[4];
 
 /**
  * struct nc_world - the fixture
@@ -48,19 +52,29 @@ struct nc_world {
 
 /**
  * nc_world_create() - make one
- * @test: the test, at whose end it is checked that nothing is left of it
- * @shape: what the unit is; NULL for the model's defaults
+ * @test: the test, whose parameter is of OMNI_KIT_PARAM(); at its end it is
+ *	checked that nothing is left of the fixture
  * @blocks: memory, in blocks of 2M: 1 or 2
  *
  * Return: the fixture; the test ends when there is no memory.
  * Context: may sleep.
  */
-struct nc_world *nc_world_create(struct kunit *test, const struct omni_variant *shape,
-				 unsigned int blocks);
+struct nc_world *nc_world_create(struct kunit *test, unsigned int blocks);
 
 /**
- * nc_domain() - a domain a user controls
+ * nc_domain_any() - a domain a user controls
  * @w: the fixture
+ *
+ * Return: the domain, freed at the end; the test ends when there is no memory.
+ * Context: may sleep.
+ */
+struct omni_domain *nc_domain_any(struct nc_world *w);
+
+/**
+ * nc_domain() - the same with leaves of 4K, 2M and 1G only
+ * @w: the fixture
+ *
+ * Where its pages may be unmapped one by one, since no leaf takes several entries.
  *
  * Return: the domain, freed at the end; the test ends when there is no memory.
  * Context: may sleep.

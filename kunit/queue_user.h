@@ -99,7 +99,7 @@ static __maybe_unused void queue_round(struct queue_user *user)
 	cmds[omni_below(&user->rnd, nr)] = queue_all_of(tag);
 	if (user->od->ats)
 		cmds[n++] = queue_device_tlb(user->od);
-	ret = user->m->ops->submit_wait(user->m, cmds, n);
+	ret = omni_model_submit_wait(user->m, cmds, n);
 	if (ret) {
 		if (!user->failed++)
 			user->error = ret;
@@ -129,6 +129,40 @@ static __maybe_unused void queue_expect_good(struct kunit *test, const struct qu
 	KUNIT_EXPECT_EQ_MSG(test, user->failed, 0, "error %d", user->error);
 	KUNIT_EXPECT_EQ(test, user->stale, 0);
 	KUNIT_EXPECT_GT(test, user->done, 0);
+}
+
+/*
+ * Whoever meets an error clears it: the others must learn of it all the same.
+ * @disturb makes the round's error, and tells how many commands meet it: all of
+ * a domain, or that and a device TLB's.
+ */
+static __maybe_unused void queue_errors_are_told(struct kunit *test,
+						 unsigned int (*disturb)(struct omni_model *m,
+									 unsigned int round))
+{
+	struct omni_model *m = omni_model_create(test);
+	struct omni_command mine[2], other = queue_all_of(9);
+	struct omni_ticket ticket;
+	struct queue_user user;
+	unsigned int i, nr;
+	u64 errors;
+
+	queue_user_init(test, &user, m, 0, 4);
+	mine[0] = queue_all_of(queue_tag(&user));
+	mine[1] = queue_device_tlb(user.od);
+	for (i = 0; i < 40; i++) {
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
+		errors = m->unit->counts.queue_errors;
+		nr = disturb(m, i);
+		omni_model_submit(m, mine, nr, &ticket);
+		KUNIT_EXPECT_EQ(test, omni_model_submit_wait(m, &other, 1), 0);
+		KUNIT_EXPECT_EQ(test, omni_model_wait(m, &ticket), -EAGAIN);
+		KUNIT_EXPECT_EQ(test, m->unit->counts.queue_errors, errors + 1);
+		KUNIT_EXPECT_EQ(test, omni_model_submit_wait(m, mine, 2), 0);
+		KUNIT_EXPECT_EQ(test, omni_model_cached(m, queue_tag(&user)), 0);
+		KUNIT_EXPECT_EQ(test, omni_model_device_cached(m, RID), 0);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(user.od, NULL), 0);
 }
 
 /* Several threads flush, while something disturbs. */

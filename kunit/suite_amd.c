@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What only AMD-Vi does (48882 r3.08): leaves of every power of two, trees
- * that grow under running DMA, forced coherency, requesters of system
- * management messages, the commands that follow a device table entry, and
- * device TLBs that do not answer.
+ * that grow under running DMA, forced coherency, guest page tables, requesters
+ * of system management messages, the commands that follow a device table entry,
+ * and device TLBs that do not answer.
  */
 #include "model_amd.h"
 #include "queue_user.h"
@@ -23,17 +23,16 @@ static void every_leaf_size(struct kunit *test)
 	struct omni_domain *domain = omni_model_domain(m);
 	struct rnd_state rnd;
 	unsigned int lg2, i, sizes = 0;
-	long tables;
 
 	omni_seed(test, &rnd);
 	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
 	for_each_set_bit(lg2, &domain->iommu.pgsize_bitmap, 64) {
-		u64 size = BIT_ULL(lg2), iova = 3 * size, pa = size, met;
+		/* None of these has the interrupt range in it. */
+		u64 size = BIT_ULL(lg2), iova = 5 * size, pa = size, met;
 
 		/* What the model has of physical addresses. */
 		if (lg2 > AMD_MODEL_PA - 1)
 			break;
-		tables = omni_tables_live();
 		KUNIT_ASSERT_EQ_MSG(test, omni_test_map(domain, iova, pa, size, 1, BOTH), 0,
 				    "2^%u", lg2);
 		for (i = 0; i < 20; i++) {
@@ -381,6 +380,218 @@ static void units_without_invalidate_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
+/* Guest page tables (2.2.6), beside what common suites do with them */
+
+static struct amd_model *amd_guest(struct kunit *test, const char *name, unsigned int gats)
+{
+	const struct amd_model_config config = {
+		.name = name,
+		.efr = AMD_MODEL_EFR | AMD_MODEL_EFR_V2 | AMD_MODEL_EFR_GATS(gats),
+		.v2 = true,
+	};
+
+	return amd_model_create(test, &config);
+}
+
+static struct omni_domain *amd_domain_v1(struct kunit *test, struct amd_model *m)
+{
+	struct omni_domain *domain = amd_domain_create(m->unit, false, NUMA_NO_NODE);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(domain));
+	return domain;
+}
+
+/* The entry in figures: mode, GV, GIOV, GLX; and where the parts of GCR3 lead to. */
+static void guest_expect_entry(struct kunit *test, struct omni_model *m, bool guest,
+			       unsigned int levels)
+{
+	u64 entry[4], gcr3, first;
+
+	m->ops->entry(m, RID, true, entry);
+	KUNIT_EXPECT_EQ(test, entry[2] >> 52, levels == 5 ? 4 : 0);
+	KUNIT_EXPECT_EQ(test, !(entry[0] & 0xe00), guest);
+	KUNIT_EXPECT_EQ(test, entry[0] >> 52 & 0x1ff, guest ? (entry[0] >> 52 & 0x1c0) | 0xc : 0);
+	gcr3 = (entry[0] >> 58 & 7) << 12 | (entry[1] >> 16 & 0xffff) << 15 | entry[1] >> 43 << 31;
+	KUNIT_EXPECT_EQ(test, !gcr3, !guest);
+	if (!guest)
+		return;
+	first = *(u64 *)phys_to_virt(gcr3);
+	KUNIT_EXPECT_EQ(test, first & 0xfff0000000000fff, 1);
+	KUNIT_EXPECT_FALSE(test, memchr_inv(phys_to_virt(gcr3) + 8, 0, SZ_4K - 8));
+}
+
+/* S3: from host to guest page tables and back; what follows is of the old kind. */
+static void entries_change_their_format(struct kunit *test)
+{
+	struct amd_model *amd = amd_guest(test, "guest", 0);
+	struct omni_model *m = &amd->base;
+	struct omni_device *od = omni_model_device(m, RID, 4);
+	struct omni_domain *domain[2];
+	unsigned int i, n;
+	u64 met;
+
+	domain[0] = amd_domain_v1(test, amd);
+	domain[1] = omni_model_domain(m);
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain[i], IOVA, PA + i * SZ_4K, SZ_4K, 1,
+						    BOTH), 0);
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain[0]), 0);
+	guest_expect_entry(test, m, false, 4);
+	for (i = 1; i < 5; i++) {
+		struct omni_command cmd;
+		u16 tag = amd_tag(domain[!(i & 1)]);
+
+		/* It fills unit and device TLB. */
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &met), 0);
+		KUNIT_EXPECT_EQ(test, met, PA + !(i & 1) * SZ_4K);
+		omni_model_trace(m);
+		KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain[i & 1]), 0);
+		guest_expect_entry(test, m, i & 1, 4);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, &met), 0);
+		KUNIT_EXPECT_EQ(test, met, PA + (i & 1) * SZ_4K);
+		n = 0;
+		amd_expect(test, m, &n, OMNI_CMD_ENTRY, "change");
+		amd_expect(test, m, &n, OMNI_CMD_WAIT, "change");
+		KUNIT_ASSERT_TRUE(test, omni_model_traced(m, n, &cmd));
+		KUNIT_EXPECT_EQ(test, cmd.tag, tag);
+		/* GN, bit 2; PASID 0. */
+		KUNIT_EXPECT_EQ(test, cmd.raw[1] >> 2 & 1, !(i & 1));
+		KUNIT_EXPECT_EQ(test, cmd.raw[0] & GENMASK_ULL(19, 0), 0);
+		amd_expect(test, m, &n, OMNI_CMD_DOMAIN, "change");
+		amd_expect(test, m, &n, OMNI_CMD_WAIT, "change");
+		KUNIT_ASSERT_TRUE(test, omni_model_traced(m, n, &cmd));
+		KUNIT_EXPECT_EQ(test, cmd.raw[1] >> 2 & 1, !(i & 1));
+		amd_expect(test, m, &n, OMNI_CMD_DEVICE_TLB, "change");
+		KUNIT_EXPECT_FALSE(test, omni_model_traced(m, n, &cmd));
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+	omni_domain_free(domain[0]);
+}
+
+/* What is mapped can be read; what was not mapped for writing is not written. */
+static void guest_permissions(struct kunit *test)
+{
+	static const int prots[] = { IOMMU_READ, IOMMU_WRITE, BOTH };
+	struct amd_model *amd = amd_guest(test, "guest", 0);
+	struct omni_model *m = &amd->base;
+	struct omni_device *od = omni_model_device(m, RID, 0);
+	struct omni_domain *domain = omni_model_domain(m);
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+	for (i = 0; i < ARRAY_SIZE(prots); i++) {
+		u64 iova = IOVA + i * SZ_4K;
+
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, iova, PA, SZ_4K, 1, prots[i]), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, iova, false, NULL), 0);
+		KUNIT_EXPECT_EQ(test, !omni_access(m, RID, iova, true, NULL), i > 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, iova, false, NULL), 0);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_map(domain, IOVA + SZ_1M, PA, SZ_4K, 1, 0), -EINVAL);
+	/* A and D are there already: the unit has nothing to write. */
+	KUNIT_EXPECT_EQ(test, amd->touched, 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
+/* Four and five levels: every leaf, from the first address to the last. */
+static void guest_levels_and_leaves(struct kunit *test)
+{
+	static const u64 sizes[] = { SZ_4K, SZ_2M, SZ_1G };
+	unsigned int gats, i;
+
+	for (gats = 0; gats < 2; gats++) {
+		struct omni_model *m = &amd_guest(test, gats ? "five" : "four", gats)->base;
+		struct omni_device *od = omni_model_device(m, RID, 0);
+		struct omni_domain *domain = omni_model_domain(m);
+		/* The highest bit stays free: the sign of what others extend. */
+		u64 end = BIT_ULL(gats ? 56 : 47), met;
+
+		KUNIT_EXPECT_EQ(test, domain->iommu.geometry.aperture_end, end - 1);
+		KUNIT_EXPECT_EQ(test, domain->iommu.pgsize_bitmap, SZ_4K | SZ_2M | SZ_1G);
+		KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+		guest_expect_entry(test, m, true, 4 + gats);
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			u64 at[] = { 0, BIT_ULL(30) * 5, BIT_ULL(39) + SZ_1G, end - sizes[i] };
+			unsigned int k;
+
+			for (k = 0; k < ARRAY_SIZE(at); k++) {
+				KUNIT_ASSERT_EQ(test, omni_test_map(domain, at[k], PA, sizes[i],
+								    1, BOTH), 0);
+				KUNIT_EXPECT_EQ(test, omni_access(m, RID, at[k], true, &met), 0);
+				KUNIT_EXPECT_EQ(test, met, PA);
+				KUNIT_EXPECT_EQ(test, omni_access(m, RID, at[k] + sizes[i] - 8,
+								  false, &met), 0);
+				KUNIT_EXPECT_EQ(test, met, PA + sizes[i] - 8);
+				KUNIT_EXPECT_NE(test, omni_access(m, RID, at[k] + sizes[i], false,
+								  &met), 0);
+				KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, at[k], sizes[i]),
+						sizes[i]);
+				KUNIT_EXPECT_NE(test, omni_access(m, RID, at[k], true, &met), 0);
+			}
+		}
+		KUNIT_EXPECT_EQ(test, omni_test_map(domain, end, PA, SZ_4K, 1, BOTH), -ERANGE);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+	}
+}
+
+/* Who gets which tables, what is said of them, and who serves whom. */
+static void guest_tables_where_the_unit_has_them(struct kunit *test)
+{
+	static const struct {
+		const char *name;
+		u64 efr;
+		bool v2;
+	} units[] = {
+		{ "four", AMD_MODEL_EFR_V2, true },
+		{ "five", AMD_MODEL_EFR_V2 | AMD_MODEL_EFR_GATS(1), true },
+		{ "no guest tables", BIT_ULL(48) },
+		{ "PASIDs only", BIT_ULL(4) },
+	};
+	struct omni_domain *domain[ARRAY_SIZE(units)], *v1;
+	struct amd_model *m[ARRAY_SIZE(units)];
+	struct omni_device *od[ARRAY_SIZE(units)];
+	unsigned int i, k;
+	u64 entry[4];
+
+	for (i = 0; i < ARRAY_SIZE(units); i++) {
+		const struct amd_model_config config = {
+			.name = units[i].name,
+			.efr = AMD_MODEL_EFR | AMD_MODEL_EFR_HA | AMD_MODEL_EFR_HD | units[i].efr,
+			.v2 = true,
+		};
+
+		m[i] = amd_model_create(test, &config);
+		od[i] = omni_model_device(&m[i]->base, RID, 0);
+		KUNIT_EXPECT_EQ(test, m[i]->unit->v2, units[i].v2);
+		domain[i] = amd_wing.domain_alloc(od[i], false);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(domain[i]));
+		KUNIT_EXPECT_EQ(test, amd_domain_enforce_coherency(&domain[i]->iommu),
+				!units[i].v2);
+		KUNIT_EXPECT_EQ(test, amd_wing.capable(od[i], IOMMU_CAP_ENFORCE_CACHE_COHERENCY),
+				!units[i].v2);
+		/* What is asked for dirty pages has host page tables. */
+		v1 = amd_wing.domain_alloc(od[i], true);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(v1));
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od[i], v1), 0);
+		m[i]->base.ops->entry(&m[i]->base, RID, true, entry);
+		KUNIT_EXPECT_EQ(test, entry[0] >> 9 & 7, 3);
+		KUNIT_EXPECT_EQ(test, omni_test_attach(od[i], NULL), 0);
+		omni_domain_free(v1);
+	}
+	for (i = 0; i < ARRAY_SIZE(units); i++)
+		for (k = 0; k < ARRAY_SIZE(units); k++) {
+			/* Host page tables are for every unit. */
+			bool fits = i == k || !units[i].v2;
+
+			KUNIT_EXPECT_EQ_MSG(test, omni_test_attach(od[k], domain[i]),
+					    fits ? 0 : -EINVAL, "%s by %s", units[i].name,
+					    units[k].name);
+			KUNIT_EXPECT_EQ(test, omni_test_attach(od[k], NULL), 0);
+		}
+	for (i = 0; i < ARRAY_SIZE(units); i++)
+		omni_domain_free(domain[i]);
+}
+
 /* Queue */
 
 static const struct omni_param amd_param = { &amd_kit, omni_ordinary };
@@ -426,6 +637,36 @@ static void a_silent_device_tlb_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_test_attach(user.od, NULL), 0);
 }
 
+/*
+ * S1, 2.5: a device TLB does not answer, and the log that should tell is full of
+ * other things.
+ */
+static void a_full_log_hides_no_silent_device_tlb(struct kunit *test)
+{
+	struct omni_model *m = &amd_ordinary(test)->base;
+	struct omni_device *od = omni_model_device(m, RID, 4);
+	struct omni_domain *domain = omni_model_domain(m);
+	unsigned int i, full = 0;
+
+	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
+	for (i = 0; i < 60; i++) {
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
+		if (i & 1)
+			m->ops->storm(m, RID, 300);
+		full += m->ops->overflow(m);
+		amd_model_iotlb(to_amd_model(m), 1);
+		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, SZ_4K), SZ_4K);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, true, NULL), 0);
+		KUNIT_EXPECT_EQ(test, to_amd_model(m)->iotlb_left, 0);
+	}
+	KUNIT_EXPECT_GT(test, full, 5);
+	/* Half of the time it could tell. */
+	KUNIT_EXPECT_GT(test, m->unit->counts.queue_errors, 5);
+	KUNIT_EXPECT_EQ(test, m->unit->counts.timeouts, 0);
+	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
+}
+
 static struct kunit_case amd_cases[] = {
 	KUNIT_CASE(every_leaf_size),
 	KUNIT_CASE(a_tree_grows_under_running_dma),
@@ -434,10 +675,15 @@ static struct kunit_case amd_cases[] = {
 	KUNIT_CASE(invalidations_follow_an_entry),
 	KUNIT_CASE(requesters_of_system_management),
 	KUNIT_CASE(coherency_is_forced),
+	KUNIT_CASE(entries_change_their_format),
+	KUNIT_CASE(guest_permissions),
+	KUNIT_CASE(guest_levels_and_leaves),
+	KUNIT_CASE(guest_tables_where_the_unit_has_them),
 	KUNIT_CASE(the_model_sees_what_is_not_written_back),
 	KUNIT_CASE_SLOW(units_without_invalidate_all),
 	KUNIT_CASE(silent_device_tlbs_are_asked_again),
 	KUNIT_CASE(a_silent_device_tlb_once),
+	KUNIT_CASE(a_full_log_hides_no_silent_device_tlb),
 	{ }
 };
 

@@ -17,10 +17,9 @@
 #define FUZZ_LISTED	SZ_128K		/* the longest table of a list */
 
 static const struct fuzz_format * const fuzz_formats[] = {
-#ifdef CONFIG_X86
 	&fuzz_vtd,
 	&fuzz_amd,
-#endif
+	&fuzz_smmu,
 };
 
 static const void *fuzz_gen_params(const void *prev, char *desc)
@@ -129,6 +128,61 @@ static void fuzz_exit(struct kunit *test)
 	WRITE_ONCE(fuzz_heard.listener, NULL);
 }
 
+/* Any structure, or the table, is damaged: as any format can be, or as this one can. */
+static void fuzz_damage(struct fuzz *f)
+{
+	const struct fuzz_format *fmt = f->fmt;
+	unsigned int rec = f->record[omni_below(&f->rnd, f->nr_records)];
+	unsigned int length = get_unaligned_le16(f->raw + rec + fmt->length);
+	unsigned int at = omni_below(&f->rnd, f->len), n;
+
+	switch (omni_below(&f->rnd, 12)) {
+	case 0:
+		f->raw[at] = prandom_u32_state(&f->rnd);
+		break;
+	case 1:
+		f->raw[at] ^= BIT(omni_below(&f->rnd, 8));
+		break;
+	case 2:		/* a structure's length, a little or altogether */
+		put_unaligned_le16(omni_below(&f->rnd, 2) ?
+				   length + omni_below(&f->rnd, 2 * fmt->slack + 1) - fmt->slack :
+				   prandom_u32_state(&f->rnd), f->raw + rec + fmt->length);
+		break;
+	case 3:		/* the table ends early, and knows it */
+		f->len = 1 + at;
+		if (f->len >= 8)
+			put_unaligned_le32(f->len, f->raw + 4);
+		break;
+	case 4:		/* it ends early, and doesn't */
+		f->len = 1 + at;
+		break;
+	case 5:		/* it says another length, or number of structures */
+		if (fmt->count && omni_below(&f->rnd, 2))
+			put_unaligned_le32(omni_below(&f->rnd, 12), f->raw + fmt->count);
+		else
+			put_unaligned_le32(f->len + omni_below(&f->rnd, 33) - 16, f->raw + 4);
+		break;
+	case 6:		/* a structure twice */
+		n = min(length, f->len - rec);
+		if (f->len + n > FUZZ_ROOM)
+			break;
+		memcpy(f->raw + f->len, f->raw + rec, n);
+		f->len += n;
+		put_unaligned_le32(f->len, f->raw + 4);
+		if (fmt->count)
+			put_unaligned_le32(get_unaligned_le32(f->raw + fmt->count) + 1,
+					   f->raw + fmt->count);
+		break;
+	case 7:		/* the header */
+		f->raw[omni_below(&f->rnd, min(f->len, fmt->header))] =
+			prandom_u32_state(&f->rnd);
+		break;
+	default:
+		fmt->damage(f, rec, length);
+		break;
+	}
+}
+
 /* L4: generated tables, whole and damaged. */
 static void firmware_l4_mutated_tables(struct kunit *test)
 {
@@ -140,7 +194,7 @@ static void firmware_l4_mutated_tables(struct kunit *test)
 		f->fmt->generate(f);
 		damage = omni_below(&f->rnd, 4);
 		for (; damage && f->len > f->fmt->header + 24; damage--)
-			f->fmt->damage(f);
+			fuzz_damage(f);
 		if (f->len > 9 && omni_below(&f->rnd, 32))
 			fuzz_checksum(f);
 		fuzz_try(f);

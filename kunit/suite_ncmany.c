@@ -19,14 +19,14 @@
 #define MANY_DOMAINS	3
 
 static const struct omni_variant many_shapes[] = {
-	{ "snooped", 0 },
-	{ "not-snooped", OMNI_NO_SNOOP_WALKS },
-	{ "caching-mode", OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
-	{ "speculating", 0, .evict = true, .speculate = true },
-	{ "device-tlb", 0, .ats = 4 },
+	{ "snooped", OMNI_TRACKS },
+	{ "not-snooped", OMNI_TRACKS | OMNI_NO_SNOOP_WALKS },
+	{ "caching-mode", OMNI_TRACKS | OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
+	{ "speculating", OMNI_TRACKS, .evict = true, .speculate = true },
+	{ "device-tlb", OMNI_TRACKS, .ats = 4 },
 };
 
-KUNIT_ARRAY_PARAM_DESC(many, many_shapes, name);
+OMNI_KIT_PARAM(many, many_shapes)
 
 /**
  * struct many - one memory, several domains, several threads
@@ -215,8 +215,8 @@ static void many_at_once(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, self);
 	KUNIT_ASSERT_NOT_NULL(test, many);
-	many->w = nc_world_create(test, test->param_value, 1);
-	many->steps = omni_scaled(test, MANY_STEPS);
+	many->w = nc_world_create(test, 1);
+	many->steps = omni_quartered(test, MANY_STEPS);
 	init_completion(&many->done);
 	omni_seed(test, &rnd);
 	/* Accesses go on in the middle of cleans without its help. */

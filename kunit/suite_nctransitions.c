@@ -10,17 +10,19 @@
 #include <linux/iommu.h>
 
 static const struct omni_variant change_shapes[] = {
-	{ "snooped", 0 },
-	{ "not-snooped", OMNI_NO_SNOOP_WALKS, .speculate = true },
-	{ "caching-mode", OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
-	{ "device-tlb", 0, .ats = 4 },
+	{ "snooped", OMNI_TRACKS },
+	{ "not-snooped", OMNI_TRACKS | OMNI_NO_SNOOP_WALKS, .speculate = true },
+	{ "caching-mode", OMNI_TRACKS | OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
+	{ "device-tlb", OMNI_TRACKS, .ats = 4 },
 };
 
-KUNIT_ARRAY_PARAM_DESC(change, change_shapes, name);
+OMNI_KIT_PARAM(change, change_shapes)
+
+OMNI_KIT_PARAM(enforce, nc_enforce_shapes)
 
 static struct nc_world *change_world(struct kunit *test, unsigned int blocks)
 {
-	return nc_world_create(test, test->param_value, blocks);
+	return nc_world_create(test, blocks);
 }
 
 /* Devices come and go */
@@ -687,7 +689,8 @@ static void every_decision_is_counted(struct kunit *test)
 
 /* No memory */
 
-static void a_map_without_memory(struct kunit *test)
+static void map_without_memory(struct kunit *test, u64 iova, unsigned int first,
+			       unsigned int nr)
 {
 	struct nc_world *w;
 	struct omni_domain *domain, *other;
@@ -705,33 +708,45 @@ static void a_map_without_memory(struct kunit *test)
 		int ret;
 
 		cache_cpu_all(w->c, 2, 900, true);
-		/* Small leaves and a large one, in two blocks. */
-		cache_enter(w->c, 509, 515);
+		cache_enter(w->c, first, nr);
 		inject(i.nth);
-		ret = iommu_map(&domain->iommu, NC_IOVA - 3 * SZ_4K, cache_pa(w->c, 509),
-				515 * SZ_4K, NC_BOTH, GFP_KERNEL);
+		ret = iommu_map(&domain->iommu, iova, cache_pa(w->c, first), nr * SZ_4K,
+				NC_BOTH, GFP_KERNEL);
 		inject_judge(test, &i, ret);
 		if (ret) {
-			KUNIT_EXPECT_EQ(test, 0, nc_dma(w, 0, NC_IOVA - 3 * SZ_4K, 515, 1));
-			KUNIT_EXPECT_EQ(test, 0, iommu_iova_to_phys(&domain->iommu, NC_IOVA));
+			KUNIT_EXPECT_EQ(test, 0, nc_dma(w, 0, iova, nr, 1));
+			KUNIT_EXPECT_EQ(test, 0, iommu_iova_to_phys(&domain->iommu,
+								    iova + 3 * SZ_4K));
 		} else {
-			KUNIT_EXPECT_EQ(test, nc_dma(w, 0, NC_IOVA - 3 * SZ_4K, 515, 1), 515 * 2);
+			KUNIT_EXPECT_EQ(test, nc_dma(w, 0, iova, nr, 1), nr * 2);
 			inject(1);
-			nc_unmap(w, domain, NC_IOVA - 3 * SZ_4K, 515);
+			nc_unmap(w, domain, iova, nr);
 			KUNIT_EXPECT_FALSE_MSG(test, inject_end(), "unmap allocates");
 		}
-		cache_leave(w->c, 509, 515);
+		cache_leave(w->c, first, nr);
 		cache_cpu_all(w->c, 2, 900, false);
 		/* One block has the other's. */
 		KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks + 1);
 		NC_EXPECT_CLEANS(w, 0, 2, 1);
-		NC_EXPECT_CLEANS(w, 2, 507, 0);
+		NC_EXPECT_CLEANS(w, 2, first - 2, 0);
 	}
 	nc_unmap(w, other, NC_IOVA, 2);
 	cache_leave(w->c, 0, 2);
 	NC_EXPECT_CLEANS(w, 0, 2, 2);
 	cache_cpu_all(w->c, 0, 1024, false);
 	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
+}
+
+static void a_map_without_memory(struct kunit *test)
+{
+	/* Small leaves and a large one, in two blocks: counted one after the other. */
+	map_without_memory(test, NC_IOVA - 3 * SZ_4K, 509, 515);
+}
+
+/* Small leaves only: one call counts in both blocks. */
+static void a_map_over_two_blocks_without_memory(struct kunit *test)
+{
+	map_without_memory(test, NC_IOVA, 500, 30);
 }
 
 static void an_attach_without_memory(struct kunit *test)
@@ -787,7 +802,7 @@ static struct kunit_case change_cases[] = {
 	KUNIT_CASE_PARAM(one_that_may_not_snoop_comes_before_a_sync, change_gen_params),
 	KUNIT_CASE_PARAM(a_replace_does_not_clean_what_is_shared, change_gen_params),
 	KUNIT_CASE_PARAM(an_attach_that_fails_changes_nothing, change_gen_params),
-	KUNIT_CASE_PARAM(coherency_is_enforced_later, change_gen_params),
+	KUNIT_CASE_PARAM(coherency_is_enforced_later, enforce_gen_params),
 	KUNIT_CASE_PARAM(a_sync_cleans_what_its_gather_has, change_gen_params),
 	KUNIT_CASE_PARAM(gathers_that_interleave, change_gen_params),
 	KUNIT_CASE_PARAM(a_map_over_what_is_pending, change_gen_params),
@@ -801,6 +816,7 @@ static struct kunit_case change_cases[] = {
 	KUNIT_CASE_PARAM(whole_caches, change_gen_params),
 	KUNIT_CASE_PARAM(every_decision_is_counted, change_gen_params),
 	KUNIT_CASE_PARAM(a_map_without_memory, change_gen_params),
+	KUNIT_CASE_PARAM(a_map_over_two_blocks_without_memory, change_gen_params),
 	KUNIT_CASE_PARAM(an_attach_without_memory, change_gen_params),
 	{ }
 };

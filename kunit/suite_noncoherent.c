@@ -7,29 +7,31 @@
  * each page.
  */
 #include "inject.h"
+#include "mapping.h"
 #include "nc_world.h"
 
 #include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/kthread.h>
-#include <linux/set_memory.h>
 
 static const struct omni_variant nc_shapes[] = {
-	{ "snooped", 0 },
-	{ "not-snooped", OMNI_NO_SNOOP_WALKS },
-	{ "caching-mode", OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
-	{ "speculating", 0, .evict = true, .speculate = true },
-	{ "device-tlb", 0, .ats = 4 },
-	{ "whole-domain", OMNI_NO_PAGE_COMMAND | OMNI_NO_SNOOP_WALKS },
+	{ "snooped", OMNI_TRACKS },
+	{ "not-snooped", OMNI_TRACKS | OMNI_NO_SNOOP_WALKS },
+	{ "caching-mode", OMNI_TRACKS | OMNI_CACHES_ABSENT | OMNI_NO_SNOOP_WALKS },
+	{ "speculating", OMNI_TRACKS, .evict = true, .speculate = true },
+	{ "device-tlb", OMNI_TRACKS, .ats = 4 },
+	{ "whole-domain", OMNI_TRACKS | OMNI_NO_PAGE_COMMAND | OMNI_NO_SNOOP_WALKS },
 };
 
-KUNIT_ARRAY_PARAM_DESC(nc, nc_shapes, name);
+OMNI_KIT_PARAM(nc, nc_shapes)
+
+OMNI_KIT_PARAM(enforce, nc_enforce_shapes)
 
 /* N1 */
 
 static void nc_n1_in(struct kunit *test, unsigned int nr, u64 iova)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, DIV_ROUND_UP(nr, 512));
+	struct nc_world *w = nc_world_create(test, DIV_ROUND_UP(nr, 512));
 	struct omni_domain *domain = nc_domain(w);
 
 	nc_attach(w, 0, domain);
@@ -83,7 +85,7 @@ static int nc_late_unmap(void *arg)
 
 static void nc_n2_out(struct kunit *test, unsigned int nr, u64 iova)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, DIV_ROUND_UP(nr, 512));
+	struct nc_world *w = nc_world_create(test, DIV_ROUND_UP(nr, 512));
 	struct omni_domain *domain = nc_domain(w);
 	unsigned int round;
 
@@ -128,7 +130,7 @@ static void n2_large_leaves(struct kunit *test)
 /* While the unit does not answer, the page is not cleaned and nobody gets on. */
 static void n2_nothing_is_cleaned_before_the_unit_has_answered(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct nc_late late = {
 		.w = w,
 		.domain = nc_domain(w),
@@ -165,7 +167,7 @@ static void n2_nothing_is_cleaned_before_the_unit_has_answered(struct kunit *tes
 /* It never answers: the pages are cleaned all the same, the tables are leaked. */
 static void n2_a_failed_invalidation_is_followed_by_the_clean(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 2);
+	struct nc_world *w = nc_world_create(test, 2);
 	struct omni_domain *domain = nc_domain(w);
 	long tables;
 
@@ -206,7 +208,7 @@ static void n2_a_failed_invalidation_is_followed_by_the_clean(struct kunit *test
 
 static void n3_once_in_and_once_out_for_all_domains(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 2);
+	struct nc_world *w = nc_world_create(test, 2);
 	struct omni_domain *domain[NC_DEVICES];
 	unsigned int i, nr = 40;
 
@@ -241,7 +243,7 @@ static void n3_once_in_and_once_out_for_all_domains(struct kunit *test)
 /* Ranges overlap, leaves differ in size: each page has its own count. */
 static void n3_ranges_that_overlap(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 2);
+	struct nc_world *w = nc_world_create(test, 2);
 	struct omni_domain *a = nc_domain(w), *b = nc_domain(w);
 
 	nc_attach(w, 0, a);
@@ -349,7 +351,7 @@ static void n3_once_under_concurrency(struct kunit *test)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, share);
-	share->w = nc_world_create(test, test->param_value, 1);
+	share->w = nc_world_create(test, 1);
 	share->nr = 64;
 	share->rounds = 12;
 	init_waitqueue_head(&share->wait);
@@ -376,7 +378,7 @@ static void n3_once_under_concurrency(struct kunit *test)
 
 static void n4_what_is_not_memory_is_not_cleaned(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	const u64 mmio = BIT_ULL(40);
 	u64 pa;
@@ -396,7 +398,7 @@ static void n4_what_is_not_memory_is_not_cleaned(struct kunit *test)
 
 static void n4_reserved_pages_are_not_cleaned(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned int i;
 
@@ -430,22 +432,15 @@ static void n4_reserved_pages_are_not_cleaned(struct kunit *test)
 /* As those of a process that hides its memory from the kernel. */
 static void n4_pages_without_a_mapping_are_not_cleaned(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned long addr = (unsigned long)page_address(cache_struct_page(w->c, 6));
 	u64 before = omni_counted(OMNI_NC_SKIPPED_UNMAPPED);
-	unsigned int level;
-	pte_t *pte, was;
+	pte_t *pte = mapping_entry(addr), was;
 
-	/* A mapping of its own, which nobody uses. */
-	if (set_memory_uc(addr, 1) || set_memory_wb(addr, 1))
-		kunit_skip(test, "mappings can't be changed here");
-	pte = lookup_address(addr, &level);
-	KUNIT_ASSERT_NOT_NULL(test, pte);
-	if (level != PG_LEVEL_4K)
+	if (!pte)
 		kunit_skip(test, "the kernel maps its memory in larger pieces");
-	was = *pte;
-	set_pte(pte, __pte(pte_val(was) & ~(_PAGE_PRESENT | _PAGE_PROTNONE)));
+	was = mapping_hide(pte, addr);
 	nc_attach(w, 0, domain);
 	cache_shut(w->c, 6, 1, true);
 	nc_map(w, domain, NC_IOVA, 0, 8);
@@ -460,11 +455,11 @@ static void n4_pages_without_a_mapping_are_not_cleaned(struct kunit *test)
 
 static void n4_uncached_pages_are_not_cleaned(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned long addr = (unsigned long)page_address(cache_struct_page(w->c, 3));
 
-	if (set_memory_uc(addr, 2))
+	if (mapping_cached(addr, 2, false))
 		kunit_skip(test, "memory can't be made uncached here");
 	nc_attach(w, 0, domain);
 	cache_shut(w->c, 3, 2, true);
@@ -474,7 +469,7 @@ static void n4_uncached_pages_are_not_cleaned(struct kunit *test)
 	NC_EXPECT_CLEANS(w, 0, 3, 2);
 	NC_EXPECT_CLEANS(w, 3, 2, 0);
 	NC_EXPECT_CLEANS(w, 5, 3, 2);
-	KUNIT_EXPECT_EQ(test, 0, set_memory_wb(addr, 2));
+	KUNIT_EXPECT_EQ(test, 0, mapping_cached(addr, 2, true));
 }
 
 /* N5 */
@@ -482,7 +477,7 @@ static void n4_uncached_pages_are_not_cleaned(struct kunit *test)
 /* Pages from all over the place, in one unmap: one invalidation, one clean each. */
 static void n5_one_unmap_is_one_flush(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 2);
+	struct nc_world *w = nc_world_create(test, 2);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned int i, nr = 900, page;
 	u64 before;
@@ -508,7 +503,7 @@ static void n5_one_unmap_is_one_flush(struct kunit *test)
 /* Runs of physical addresses are cleaned in one piece, also when leaves are small. */
 static void n5_runs_are_cleaned_in_one_piece(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 
 	nc_attach(w, 0, domain);
@@ -531,7 +526,7 @@ static void n5_runs_are_cleaned_in_one_piece(struct kunit *test)
 
 static void n6_enforced_coherency_costs_nothing(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned int i;
 
@@ -550,9 +545,20 @@ static void n6_enforced_coherency_costs_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
 }
 
+/* Who can't enforce must not say that he did: the tracker would go. */
+static void n6_nobody_enforces_who_can_not(struct kunit *test)
+{
+	struct nc_world *w = nc_world_create(test, 1);
+	struct omni_domain *domain = nc_domain(w);
+	bool (*enforce)(struct iommu_domain *domain) = domain->iommu.ops->enforce_cache_coherency;
+
+	KUNIT_EXPECT_EQ(test, enforce && enforce(&domain->iommu),
+			!!(omni_kit(test)->able & OMNI_ENFORCES));
+}
+
 static void n6_a_device_that_always_snoops_costs_nothing(struct kunit *test)
 {
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned int i;
 
@@ -582,11 +588,30 @@ static void n6_a_device_that_always_snoops_costs_nothing(struct kunit *test)
 	NC_EXPECT_CLEANS(w, 0, 64, 2);
 }
 
+/* Whatever its bit says: what it is connected by does not snoop. */
+static void n1_a_device_that_never_snoops_is_tracked(struct kunit *test)
+{
+	struct nc_world *w = nc_world_create(test, 1);
+	struct omni_domain *domain = nc_domain(w);
+
+	if (!omni_set_coherent(w->od[0]->dev, false))
+		kunit_skip(test, "every device of this machine snoops");
+	omni_test_pcie(w->od[0], false);
+	nc_attach(w, 0, domain);
+	cache_cpu_all(w->c, 0, 64, true);
+	nc_map(w, domain, NC_IOVA, 0, 64);
+	NC_EXPECT_CLEANS(w, 0, 64, 1);
+	nc_dma(w, 0, NC_IOVA, 64, 1);
+	nc_unmap(w, domain, NC_IOVA, 64);
+	cache_leave(w->c, 0, 64);
+	NC_EXPECT_CLEANS(w, 0, 64, 2);
+}
+
 /* The kernel's own domains: drivers see to their buffers themselves. */
 static void n6_domains_of_the_kernel_cost_nothing(struct kunit *test)
 {
 	static const unsigned int types[] = { IOMMU_DOMAIN_DMA, IOMMU_DOMAIN_DMA_FQ };
-	struct nc_world *w = nc_world_create(test, test->param_value, 1);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain;
 	unsigned int i;
 
@@ -608,8 +633,8 @@ static void n6_domains_of_the_kernel_cost_nothing(struct kunit *test)
 /* Entries that wait for their clean are changes as any other: one write-back a line. */
 static void n7_lines_of_tables_are_written_back_once(struct kunit *test)
 {
-	const struct omni_variant *shape = test->param_value;
-	struct nc_world *w = nc_world_create(test, shape, 1);
+	const struct omni_variant *shape = omni_variant(test);
+	struct nc_world *w = nc_world_create(test, 1);
 	struct omni_domain *domain = nc_domain(w);
 	unsigned long before, lines = shape->traits & OMNI_NO_SNOOP_WALKS ? 10 : 0;
 	unsigned int round;
@@ -630,7 +655,54 @@ static void n7_lines_of_tables_are_written_back_once(struct kunit *test)
 	NC_EXPECT_CLEANS(w, 7, 66, 6);
 }
 
+/* Leaves of several entries, where there are such: 64K of 4K entries. */
+static void leaves_of_several_entries(struct kunit *test)
+{
+	struct nc_world *w = nc_world_create(test, 1);
+	struct omni_domain *domain = nc_domain_any(w);
+	const u64 iova = NC_IOVA + SZ_64K;
+	struct iommu_iotlb_gather gather;
+	unsigned int round, i;
+
+	for (round = 0; round < 4; round++) {
+		cache_cpu_all(w->c, 16, 480, true);
+		/* Attached before and behind the map, in turn. */
+		if (!(round & 1))
+			nc_attach(w, 0, domain);
+		nc_map(w, domain, iova, 16, 480);
+		if (round & 1)
+			nc_attach(w, 0, domain);
+		NC_EXPECT_CLEANS(w, 16, 480, 2 * round + 1);
+		KUNIT_EXPECT_EQ(test, nc_dma(w, 0, iova, 480, 1), 960);
+		cache_fetch(w->c, 16, 480);
+		iommu_iotlb_gather_init(&gather);
+		/* Every second one, the rest by another gather or with the device. */
+		for (i = 0; i < 480; i += 32)
+			nc_unmap_fast(w, domain, iova + i * SZ_4K, 16, &gather);
+		NC_EXPECT_CLEANS(w, 16, 480, 2 * round + 1);
+		KUNIT_EXPECT_EQ(test, 0, iommu_iova_to_phys(&domain->iommu, iova + SZ_4K));
+		iommu_iotlb_sync(&domain->iommu, &gather);
+		for (i = 0; i < 480; i += 32) {
+			cache_leave(w->c, 16 + i, 16);
+			NC_EXPECT_CLEANS(w, 16 + i, 16, 2 * round + 2);
+			NC_EXPECT_CLEANS(w, 32 + i, 16, 2 * round + 1);
+		}
+		if (round & 2)
+			nc_attach(w, 0, NULL);
+		for (i = 16; i < 480; i += 32) {
+			nc_unmap(w, domain, iova + i * SZ_4K, 16);
+			cache_leave(w->c, 16 + i, 16);
+		}
+		NC_EXPECT_CLEANS(w, 16, 480, 2 * round + 2);
+		cache_cpu_all(w->c, 16, 480, false);
+		nc_attach(w, 0, NULL);
+	}
+	NC_EXPECT_CLEANS(w, 0, 16, 0);
+	KUNIT_EXPECT_EQ(test, omni_nc_chunks(), w->chunks);
+}
+
 static struct kunit_case nc_cases[] = {
+	KUNIT_CASE_PARAM(leaves_of_several_entries, nc_gen_params),
 	KUNIT_CASE_PARAM(n1_a_page_is_clean_before_it_is_reachable, nc_gen_params),
 	KUNIT_CASE_PARAM(n1_over_tables, nc_gen_params),
 	KUNIT_CASE_PARAM(n1_large_leaves, nc_gen_params),
@@ -648,8 +720,10 @@ static struct kunit_case nc_cases[] = {
 	KUNIT_CASE_PARAM(n4_uncached_pages_are_not_cleaned, nc_gen_params),
 	KUNIT_CASE_PARAM(n5_one_unmap_is_one_flush, nc_gen_params),
 	KUNIT_CASE_PARAM(n5_runs_are_cleaned_in_one_piece, nc_gen_params),
-	KUNIT_CASE_PARAM(n6_enforced_coherency_costs_nothing, nc_gen_params),
+	KUNIT_CASE_PARAM(n6_enforced_coherency_costs_nothing, enforce_gen_params),
+	KUNIT_CASE_PARAM(n6_nobody_enforces_who_can_not, nc_gen_params),
 	KUNIT_CASE_PARAM(n6_a_device_that_always_snoops_costs_nothing, nc_gen_params),
+	KUNIT_CASE_PARAM(n1_a_device_that_never_snoops_is_tracked, nc_gen_params),
 	KUNIT_CASE_PARAM(n6_domains_of_the_kernel_cost_nothing, nc_gen_params),
 	KUNIT_CASE_PARAM(n7_lines_of_tables_are_written_back_once, nc_gen_params),
 	{ }

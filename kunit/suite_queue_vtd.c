@@ -45,36 +45,18 @@ static void ice_is_cleared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m->unit->counts.timeouts, 0);
 }
 
-/* Whoever meets the error clears it: the others must learn of it all the same. */
+static unsigned int ite_or_iqe(struct omni_model *m, unsigned int round)
+{
+	if (round & 1)
+		vtd_model_ite(to_vtd_model(m), 1);
+	else
+		omni_model_error(m, round >> 1 & 1, 1);
+	return 2;
+}
+
 static void an_ite_or_iqe_somebody_else_cleared_is_not_missed(struct kunit *test)
 {
-	struct omni_model *m = omni_model_create(test);
-	struct vtd_unit *unit = to_vtd_model(m)->unit;
-	struct vtd_desc mine[2], other;
-	struct queue_user user;
-	struct omni_ticket ticket;
-	unsigned int i, errors;
-
-	queue_user_init(test, &user, m, 0, 4);
-	mine[0] = vtd_desc_iotlb(unit, VTD_G_DOMAIN, queue_tag(&user), 0);
-	mine[1] = vtd_desc_device_tlb(user.od, 0, 64 - VTD_PAGE_LG2);
-	other = vtd_desc_iotlb(unit, VTD_G_DOMAIN, 9, 0);
-	for (i = 0; i < 40; i++) {
-		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
-		errors = unit->queue.errors;
-		if (i & 1)
-			vtd_model_ite(to_vtd_model(m), 1);
-		else
-			omni_model_error(m, i >> 1 & 1, 1);
-		vtd_submit(unit, mine, 2, &ticket);
-		KUNIT_EXPECT_EQ(test, vtd_submit_wait(unit, &other, 1), 0);
-		KUNIT_EXPECT_EQ(test, vtd_wait(unit, &ticket), -EAGAIN);
-		KUNIT_EXPECT_EQ(test, unit->queue.errors, errors + 1);
-		KUNIT_EXPECT_EQ(test, vtd_submit_wait(unit, mine, 2), 0);
-		KUNIT_EXPECT_EQ(test, omni_model_cached(m, queue_tag(&user)), 0);
-		KUNIT_EXPECT_EQ(test, omni_model_device_cached(m, RID), 0);
-	}
-	KUNIT_EXPECT_EQ(test, omni_test_attach(user.od, NULL), 0);
+	queue_errors_are_told(test, ite_or_iqe);
 }
 
 /* One of each in turn, one submitter, so that exactly what was lost is known. */

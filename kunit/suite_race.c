@@ -48,6 +48,7 @@ static const struct omni_variant race_variants[] = {
 	{ "ats_absent", OMNI_CACHES_ABSENT, .ats = 32, .evict = true },
 	{ "no_pages", OMNI_NO_PAGE_COMMAND, .ats = 1 },
 	{ "registers", OMNI_NO_QUEUE, .speculate = true },
+	{ "signals", OMNI_SIGNALS, .evict = true },
 };
 
 OMNI_KIT_PARAM(race, race_variants)
@@ -74,6 +75,7 @@ struct race_mapper {
  * @stale: accesses that met a page they must not
  * @lost: accesses to mapped pages that were refused, or met another page
  * @first: what the first stale access met
+ * @missed: address of the first lost access, what it met, what it should have
  * @maps: maps done
  * @dmas: accesses
  * @moves: attaches of the roamer
@@ -94,6 +96,7 @@ struct race {
 	atomic_t stale;
 	atomic_t lost;
 	u64 first[3];
+	u64 missed[3];
 	atomic_t maps;
 	atomic_t dmas;
 	atomic_t moves;
@@ -224,8 +227,13 @@ static bool race_map(struct race_mapper *self, unsigned int d, struct race_area 
 
 		at = i ? omni_below(&self->rnd, area->nr) : 0;
 		if (race_touch(race, RACE_FIXED + d, iova + (u64)at * SZ_4K, at & 1, &met) ||
-		    met != pa + (u64)at * SZ_4K)
-			atomic_inc(&race->lost);
+		    met != pa + (u64)at * SZ_4K) {
+			if (atomic_inc_return(&race->lost) == 1) {
+				race->missed[0] = iova + (u64)at * SZ_4K;
+				race->missed[1] = met;
+				race->missed[2] = pa + (u64)at * SZ_4K;
+			}
+		}
 	}
 	return true;
 }
@@ -390,7 +398,8 @@ static void race_end(struct kunit *test, struct race *race)
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&race->stale), 0,
 			    "the first: %04llx at %#llx met %#llx", race->first[0],
 			    race->first[1], race->first[2]);
-	KUNIT_EXPECT_EQ(test, atomic_read(&race->lost), 0);
+	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&race->lost), 0, "%llx met %llx, not %llx",
+			    race->missed[0], race->missed[1], race->missed[2]);
 	KUNIT_EXPECT_EQ(test, atomic_read(&race->errors), 0);
 	KUNIT_EXPECT_GT(test, atomic_read(&race->maps), 20);
 	KUNIT_EXPECT_GT(test, atomic_read(&race->moves), 10);
@@ -447,7 +456,114 @@ static void c3_all_vendors_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, omni_tables_live(), tables);
 }
 
+/**
+ * struct race_move - an attach on another processor
+ * @od: the device
+ * @domain: where to
+ * @ret: what came of it
+ * @over: it is over
+ */
+struct race_move {
+	struct omni_device *od;
+	struct omni_domain *domain;
+	int ret;
+	bool over;
+};
+
+static int race_move(void *arg)
+{
+	struct race_move *move = arg;
+
+	move->ret = omni_test_attach(move->od, move->domain);
+	WRITE_ONCE(move->over, true);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+/* Where an access goes, 0 if nowhere. */
+static u64 race_where(struct omni_model *m, u16 rid, u64 iova)
+{
+	u64 pa;
+
+	return omni_access(m, rid, iova, false, &pa) ? 0 : pa;
+}
+
+/*
+ * S1: a device TLB fills from the unit's. So it does not come to a domain while
+ * a flush of that domain goes on that does not know of it: here somebody who has
+ * looked at the domain's reach, and has not yet submitted anything.
+ */
+static void s1_a_device_tlb_waits_for_flushes_that_miss_it(struct kunit *test)
+{
+	const struct omni_param *param = test->param_value;
+	struct omni_model *m = param->kit->create(test, param->variant);
+	struct race_move move = { };
+	const struct omni_reach *reach;
+	struct omni_domain *domain[2];
+	struct task_struct *task;
+	unsigned int i;
+	ktime_t end;
+	u64 pa;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "one processor: nobody can attach meanwhile");
+	move.od = omni_model_device(m, RACE_ROAMER, 4);
+	/* From nowhere, when it is switched on; then from another domain, when it is on. */
+	for (i = 0; i < 2; i++) {
+		domain[i] = omni_model_domain(m);
+		pa = PA + i * SZ_4K;
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain[i], IOVA, pa, SZ_4K, 1, BOTH), 0);
+		move.domain = domain[i];
+		WRITE_ONCE(move.over, false);
+		migrate_disable();
+		task = kthread_create(race_move, &move, "omni-move");
+		if (IS_ERR(task)) {
+			migrate_enable();
+			KUNIT_FAIL(test, "no thread");
+			break;
+		}
+		kthread_bind(task, cpumask_any_but(cpu_online_mask, smp_processor_id()));
+		rcu_read_lock();
+		reach = rcu_dereference(domain[i]->reach);
+		wake_up_process(task);
+		end = ktime_add_ms(ktime_get(), 5000);
+		while (rcu_access_pointer(domain[i]->reach) == reach &&
+		       ktime_before(ktime_get(), end))
+			cpu_relax();
+		KUNIT_EXPECT_PTR_NE(test, rcu_access_pointer(domain[i]->reach), reach);
+		end = ktime_add_ms(ktime_get(), 50);
+		while (!READ_ONCE(move.over) && ktime_before(ktime_get(), end))
+			cpu_relax();
+		KUNIT_EXPECT_FALSE(test, READ_ONCE(move.over));
+		if (!i)
+			KUNIT_EXPECT_FALSE(test, test_bit(RACE_ROAMER, m->ats_on));
+		else
+			KUNIT_EXPECT_EQ(test, race_where(m, RACE_ROAMER, IOVA), PA);
+		rcu_read_unlock();
+		end = ktime_add_ms(ktime_get(), 5000);
+		while (!READ_ONCE(move.over) && ktime_before(ktime_get(), end))
+			cond_resched();
+		migrate_enable();
+		KUNIT_EXPECT_TRUE(test, move.over);
+		kthread_stop(task);
+		KUNIT_EXPECT_EQ(test, move.ret, 0);
+		KUNIT_EXPECT_TRUE(test, test_bit(RACE_ROAMER, m->ats_on));
+		KUNIT_EXPECT_EQ(test, race_where(m, RACE_ROAMER, IOVA), pa);
+	}
+	KUNIT_EXPECT_EQ(test, omni_test_attach(move.od, NULL), 0);
+	while (i--)
+		omni_model_domain_free(test, domain[i]);
+}
+
+static const struct omni_variant race_device_tlb[] = {
+	{ "device-tlb", .ats = 4 },
+};
+
+OMNI_KIT_PARAM(moved, race_device_tlb)
+
 static struct kunit_case race_cases[] = {
+	KUNIT_CASE_PARAM(s1_a_device_tlb_waits_for_flushes_that_miss_it, moved_gen_params),
 	KUNIT_CASE_PARAM(s1_no_stale_hit_under_interleaving, race_gen_params),
 	KUNIT_CASE(c3_all_vendors_at_once),
 	{ }

@@ -11,6 +11,10 @@ OEM_ID = b"BOCHS "
 OEM_TABLE_ID = b"BXPC    "
 OEM_REVISION = 0x1000   # QEMU's own is 1
 
+# Addresses for reserved memory: none of it is any guest's RAM.
+RESERVED = 0xFED40000
+BEYOND_RAM = 0x30_0000_0000
+
 
 def table(signature, fields, body, length=None, checksum=None):
     """A whole table: the header that all have, the signature's own fields, the structures.

@@ -2,8 +2,8 @@
 """The boots of `make check` with QEMU's AMD-Vi unit, on the stock and the plain kernel."""
 
 import ivrs_tables
-from check import (HUGE, LEAN, SHORT, TOUR, WIDE, disk_image, economy, invert, nic,
-                   nvme, plug, program_cases, same_sums, unplug, words)
+from check import (HUGE, LEAN, RESERVED, SHORT, TOUR, WIDE, disk_image, economy, invert, nic,
+                   nvme, plug, program_cases, same_sums, split_clean, unplug, words)
 from harness import Boot
 
 
@@ -46,7 +46,8 @@ def boots(args):
                 kernel=kernel, tags=set())
 
     tour("default")
-    tour("event-timer", env={"OMNI_ARGS": "event_irq=N"}, twin="default", smp=2)
+    # The unit has no guest page tables: the driver says so, and goes on as without being asked.
+    tour("event-timer", env={"OMNI_ARGS": "event_irq=N amd_pgtable=v2"}, twin="default", smp=2)
     # QEMU 7.2 knows a device that is behind a bridge from the start by the bus number it had before
     # the firmware gave it one: its DMA goes by another device's entry, whoever drives the unit.
     # So these are looked at and not used.
@@ -61,7 +62,8 @@ def boots(args):
                 driver=driver, devices=devices, tags=set(), kernel="plain", **more)
 
     # VFIO, iommufd.
-    every = program_cases("vfio-edu")
+    # Nothing is plugged here; what is cleaned is nothing.
+    every = sum(split_clean(program_cases("vfio-edu"))[:2], [])
     ours = {"vfio/economy", "iommufd/economy"} if args.reference else set()
     every = [c for c in every if c not in ours]
     add("vfio/default", "vfio", ["iommu/up"] + every, devices=[WIDE, WIDE], disks={}, mem=4096,
@@ -72,7 +74,7 @@ def boots(args):
         ["iommu/up", "vfio/dma-both-ways", "control/stale-dma-is-caught"], driver="skip-flush",
         devices=[WIDE], disks={}, after=invert, env={"VFIO": "dma-both-ways,unmap-then-dma"},
         tags=set())
-    fd = [c for c in program_cases("iommufd-edu") if c not in ours]
+    fd = [c for c in sum(split_clean(program_cases("iommufd-edu"))[:2], []) if c not in ours]
     add("iommufd/default", "iommufd", ["iommu/up"] + fd + ["life/leave-and-return"],
         kernel="plain", smp=2, devices=[WIDE, WIDE], disks={}, mem=4096, cmdline=HUGE, total=480,
         env={"IOMMUFD": words(fd)})
@@ -118,6 +120,35 @@ def boots(args):
         if name in ivrs_tables.BROUGHT_UP:
             add(name, "topology", ["iommu/up"], dmar=table, early_splats=True, mem=384, total=120,
                 kernel="plain", disks={}, tags=set())
+
+    # Reserved memory: an IVMD for an edu device and for a USB controller.
+    add("reserved/regions", "reserved",
+        ["iommu/up", "reserved/direct", "reserved/relaxable", "reserved/msi", "reserved/translated",
+         "reserved/kept-mapped", "reserved/not-more", "reserved/not-for-vfio", "host/rejected"],
+        devices=["-device edu,addr=04.0,dma_mask=0xffffffffffffffff",
+                 "-device qemu-xhci,addr=05.0"], disks={},
+        dmar=ivrs_tables.table(ivrs_tables.unit(),
+                               ivrs_tables.ivmd(RESERVED, 0x10000, 0x22, devid=4 << 3,
+                                                last=5 << 3)),
+        early_splats=True, tags=set(),
+        env={"RMRR": f"{RESERVED:x}", "EDU": "0000:00:04.0", "UNIT": ""},
+        cmdline=f"memmap=0x20000$0x{RESERVED:x} iomem=relaxed")
+
+    # A device of the ACPI namespace, and one that is not there. Its path tells it from others; a
+    # wrong unique ID does where there is no other. Two that share an ID are one group.
+    timer = ivrs_tables.hid(0x1FF8, b"PNP0103")
+    for name, uid, other in (("hid-alone", b"", b""), ("wrong-uid", b"7", timer),
+                             ("path", b"\\_SB.PCI0.FWCF",
+                              ivrs_tables.hid(0x1FFA, b"QEMU0002", b"7"))):
+        add(f"hid/{name}", "hid",
+            ["iommu/up", "hid/group", "hid/type", "hid/switched", "hid/absent-named",
+             *(["hid/shared"] if other == timer else [])], disks={},
+            dmar=ivrs_tables.table(ivrs_tables.ivhd(
+                ivrs_tables.BUS_0, other, ivrs_tables.hid(0x1FF8, b"QEMU0002", uid),
+                ivrs_tables.hid(0x1FF9), kind=0x40)),
+            early_splats=True, mem=384, total=120, kernel="plain", tags=set(),
+            env={"HID": "QEMU0002:00", "DEVID": "1f:1f.1",
+                 "SHARED": "PNP0103:00" if other == timer else ""})
 
     # L6, and the unit loses its state.
     add("reboot/reset", "reboot",

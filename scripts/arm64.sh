@@ -9,7 +9,7 @@
 #        arm64.sh --check    change nothing; exit 1 if anything is missing
 #
 # A cross compiler and QEMU are installed from Debian like other packages (root, once). Debian's
-# arm64 kernel, its headers and a static busybox are only downloaded and unpacked under
+# arm64 kernel, its headers, a static busybox and kexec are only downloaded and unpacked under
 # ${XDG_CACHE_HOME:-~/.cache}/omniommu/arm64: installed, the arm64 headers would push out parts
 # of the amd64 toolchain. apt gets lists of its own there, so the machine's package manager never
 # hears of a second architecture, and nothing of that needs root.
@@ -31,8 +31,13 @@ command -v aarch64-linux-gnu-gcc-12 >/dev/null 2>&1 || missing="$missing gcc-aar
 command -v qemu-system-aarch64 >/dev/null 2>&1 || missing="$missing qemu-system-arm"
 [ -e /usr/share/qemu-efi-aarch64/QEMU_EFI.fd ] || missing="$missing qemu-efi-aarch64"
 
+# What is in it, so that a list that has grown is noticed.
+packages="busybox-static kexec-tools libc6 zlib1g libxenmisc4.17 libxencall1 libxendevicemodel1
+	libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxentoolcore1 libxentoollog1"
+
 root=$(find "$cache" -mindepth 2 -maxdepth 2 -name .complete 2>/dev/null | sort -V | tail -n 1)
 root=${root%/.complete}
+[ "$(cat "$root/.complete" 2>/dev/null)" = "$packages" ] || root=
 if [ "$mode" = --check ]; then
 	[ -z "$missing" ] || { say "missing packages:$missing"; exit 1; }
 	[ -n "$root" ] || { say "the arm64 kernel is not unpacked"; exit 1; }
@@ -73,8 +78,9 @@ fetch()
 	rm -rf "$root.tmp" "$root"
 	mkdir -p "$root.tmp/deb"
 	say "downloading and unpacking Debian's arm64 kernel $v"
+	# shellcheck disable=SC2086
 	(cd "$root.tmp/deb" && apt-get download -qq "linux-image-$v-arm64" "linux-headers-$v-arm64" \
-		"linux-headers-$v-common" "linux-kbuild-$v:amd64" busybox-static >&2)
+		"linux-headers-$v-common" "linux-kbuild-$v:amd64" $packages >&2)
 	for deb in "$root.tmp"/deb/*.deb; do dpkg -x "$deb" "$root.tmp"; done
 	rm -r "$root.tmp/deb"
 	# The one absolute path in it.
@@ -82,7 +88,7 @@ fetch()
 		> "$root.tmp/usr/src/linux-headers-$v-arm64/Makefile"
 	depmod -b "$root.tmp" "$v-arm64"
 	mv "$root.tmp" "$root"
-	touch "$root/.complete"
+	echo "$packages" > "$root/.complete"
 }
 
 if [ -z "$root" ]; then

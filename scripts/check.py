@@ -14,13 +14,16 @@ import re
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import bench                                                            # noqa: E402
 import kunit                                                            # noqa: E402
+import lint                                                             # noqa: E402
+import messages                                                         # noqa: E402
 import dmar_tables                                                      # noqa: E402
 import harness                                                          # noqa: E402
+import pace                                                             # noqa: E402
 from harness import Boot, Guest, Run, Verdict                           # noqa: E402
 
 WIDE = "-device edu,dma_mask=0xffffffffffffffff"
@@ -130,14 +133,26 @@ def economy(run):
 
 # ---------------------------------------------------------------- hot-plug
 
-def plug(run, n):
-    # The guest sees a disk go before QEMU has let go of it.
-    for _ in range(600):
+def plug_in(run, n, **device):
+    # The guest sees a device go before QEMU has let go of it, and that of its disk.
+    for last in [False] * 600 + [True]:
         left = run.monitor("qom-list", path="/machine/peripheral")
-        if not any(item["name"].startswith("hot") for item in left):
-            break
+        if last or not any(item["name"].startswith("hot") for item in left):
+            try:
+                run.monitor("device_add", id=f"hot{n}", bus="rp0", **device)
+                return
+            except harness.HarnessError as e:
+                if last or "Permission conflict" not in str(e):
+                    raise
         time.sleep(0.1)
-    run.monitor("device_add", driver="nvme", id=f"hot{n}", bus="rp0", drive="d0", serial=f"hot{n}")
+
+
+def plug(run, n):
+    plug_in(run, n, driver="nvme", drive="d0", serial=f"hot{n}")
+
+
+def plug_edu(run, n):
+    plug_in(run, n, driver="edu", dma_mask=0xffffffffffffffff)
 
 
 def unplug(run, n):
@@ -304,7 +319,7 @@ def boots(args):
              devices=["-device edu,addr=04.0,dma_mask=0xffffffffffffffff",
                       "-device qemu-xhci,addr=05.0"],
              dmar=reserved_table(), early_splats=True,
-             env={"RMRR": f"{RESERVED:x}", "EDU": "0000:00:04.0"},
+             env={"RMRR": f"{RESERVED:x}", "EDU": "0000:00:04.0", "UNIT": "dmar0"},
              cmdline=f"memmap=0x20000$0x{RESERVED:x} iomem=relaxed"))
 
     # The units lose their state, and get it back.
@@ -349,11 +364,10 @@ def boots(args):
 
     for source in ("dma/lazy", "dma/strict", "live/2-cpu", "reboot/reset"):
         again("plain", source)
-    # The slots' own hot-plug, where the stock kernel has ACPI's. Not on the debug kernel: its lock
-    # validator finds a cycle inside the kernel's own driver for the slots.
+    # Not on the debug kernel: its lock validator finds a cycle inside the kernel's own driver for
+    # the slots.
     again("plain", "hotplug/caching-mode", "hotplug-native",
-          devices=named["hotplug/plain"].devices + [
-              "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"])
+          devices=named["hotplug/plain"].devices + [NATIVE])
 
     def debug(source, name=None, **more):
         b = named[source]
@@ -388,11 +402,11 @@ def words(cases):
     return ",".join(c.partition("/")[2] for c in cases)
 
 
-# The test kernels on which the suites are run.
+# The x86 test kernels on which the suites are run.
 SUITES = ["plain", "debug"]
 
 # Guest scripts that run compiled programs, whatever their environment says.
-PROGRAMS = {"vfio", "iommufd", "reserved", "suspend", "pages"}
+PROGRAMS = {"vfio", "iommufd", "reserved", "suspend", "pages", "see"}
 
 RESERVED = 0x2e000000
 
@@ -412,9 +426,18 @@ def program_cases(name):
 
 def split_clean(cases):
     """The cases that count what is cleaned, which are omniommu's alone, run in boots of their
-    own."""
+    own; those that want the device pulled in one with a slot for it."""
     clean = [c for c in cases if c.partition("/")[2].startswith("clean-")]
-    return [c for c in cases if c not in clean], clean
+    unplugged = [c for c in clean if "unplugged" in c]
+    return ([c for c in cases if c not in clean], [c for c in clean if c not in unplugged],
+            unplugged)
+
+
+# A device behind a port that it can be pulled from.
+PULLED = ["-device pcie-root-port,id=rp0,slot=1", WIDE + ",id=hot1,bus=rp0"]
+PULL = {"plug": plug_edu, "unplug": unplug}
+# The slots' own hot-plug, where the stock kernel has ACPI's.
+NATIVE = "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
 
 
 def invert(run):
@@ -430,7 +453,7 @@ def invert(run):
 
 
 def vfio_boots(args):
-    every, clean = split_clean(program_cases("vfio-edu"))
+    every, clean, unplugged = split_clean(program_cases("vfio-edu"))
     # A ledger is not the in-tree driver's to have.
     if args.reference:
         every = [c for c in every if c != "vfio/economy"]
@@ -464,6 +487,10 @@ def vfio_boots(args):
         out.append(Boot(f"pages/{name}", "pages",
                         ["iommu/up", "pages/driver"] + program_cases("pages-edu") +
                         ["pages/rmmod", "life/stop"], iommu=iommu, devices=[WIDE], smp=2))
+    # The slot is emptied under a user who has memory mapped, by way of the kernel and of VFIO.
+    add("clean-unplugged", smp=2, cases=unplugged, kernel="stock", devices=PULLED)
+    out[-1].tags = set()
+    out[-1].host = PULL
     out.append(Boot("control/skipped-flush", "vfio",
                     ["iommu/up", "vfio/dma-both-ways", "control/stale-dma-is-caught"],
                     driver="skip-flush", devices=[WIDE], after=invert,
@@ -490,7 +517,7 @@ def vfio_boots(args):
 
 def iommufd_boots(args):
     """iommufd and VFIO cdevs: only the test kernels have them."""
-    every, clean = split_clean(program_cases("iommufd-edu"))
+    every, clean, unplugged = split_clean(program_cases("iommufd-edu"))
     if args.reference:
         every = [c for c in every if c != "iommufd/economy"]
     out = []
@@ -504,6 +531,9 @@ def iommufd_boots(args):
 
     out.append(Boot("iommufd/clean", "iommufd", ["iommu/up"] + clean, kernel="plain", smp=2,
                     devices=[WIDE, WIDE], mem=4096, cmdline=HUGE, env={"IOMMUFD": words(clean)}))
+    out.append(Boot("iommufd/clean-unplugged", "iommufd", ["iommu/up"] + unplugged,
+                    kernel="plain", smp=2, devices=PULLED + [NATIVE], mem=4096, cmdline=HUGE,
+                    host=PULL, env={"IOMMUFD": words(unplugged)}))
     # What depends on the kernel alone is not repeated on each machine.
     once = {"random", "leaves-1g", "map-refused", "aperture-ends", "killed", "map-anywhere",
             "parallel-spaces", "two-devices", "unaligned-iova", "detach"}
@@ -568,7 +598,7 @@ class Console:
             print(f"[{self.count:3}/{self.total}] {time.monotonic() - self.start:4.0f}s  "
                   f"{'ok  ' if not bad else 'FAIL'} {run.boot.name}: "
                   f"{len(run.verdicts) - len(bad) - len(skipped)} of {len(run.verdicts)} "
-                  f"in {run.seconds:.0f} s", flush=True)
+                  f"in {run.seconds:.0f} s, {run.cpu:.0f} of a processor", flush=True)
             for v in bad + skipped:
                 print(f"      {v.result} {v.boot}: {v.name}: {v.reason}")
             if bad:
@@ -580,12 +610,64 @@ class Console:
 
 
 class Suites:
-    """A run of the KUnit suites on one test kernel, beside the boots."""
+    """A run of the KUnit suites on one test kernel, beside the boots. part: of so many rounds
+    one."""
 
-    def __init__(self, kernel):
+    def __init__(self, kernel, part=0):
         self.name = f"kunit/{kernel}"
         self.kernel = kernel
+        self.part = part
         self.total = kunit.LIMITS[kernel]
+        self.mem = kunit.MEMORY
+
+
+class Guard:
+    """The costs of one vendor's wing, beside the boots: have they left the baseline?"""
+
+    kernel = "plain"
+    total = 300
+    mem = 768
+
+    def __init__(self, vendor):
+        self.vendor = vendor
+        self.name = f"cost/{vendor}"
+
+
+class Here:
+    """What is looked at on this machine, in seconds: the documents against the sources, and the
+    sources by the checkers that are quick."""
+
+    kernel = None
+    total = 1
+    mem = 0
+
+    def __init__(self, name, look):
+        self.name = name
+        self.look = look    # returns (case, what is wrong, or None, why it can't be told)
+
+
+class HereRun:
+    """What a boot's run has, for the console."""
+
+    proc = report = None
+    cpu = 0.0
+
+    def __init__(self, here):
+        began = time.monotonic()
+        self.boot = here
+        self.verdicts = []
+        self.lines = []
+        for case, wrong, why in here.look():
+            result = "SKIP" if wrong is None else "FAIL" if wrong else "PASS"
+            self.verdicts.append(Verdict(here.name, case, result, "; ".join(wrong or [why])))
+            self.lines += [f"{case}: {line}" for line in wrong or []]
+        self.seconds = time.monotonic() - began
+        self.log = harness.LOGS / f"{here.name}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("".join(f"{line}\n" for line in self.lines))
+
+    def tail(self):
+        return self.lines
 
 
 def listed(job):
@@ -597,28 +679,36 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--only", default="", metavar="REGEX",
                    help="run only the boots whose name matches (make check ONLY=...)")
-    p.add_argument("--arch", choices=["x86", "arm64"], default="x86",
-                   help="whose boots (x86)")
+    p.add_argument("--arch", choices=["x86", "arm64"],
+                   help="whose boots; without it all of x86 and some of arm64")
     p.add_argument("--vendor", choices=["intel", "amd"], help="one vendor's x86 boots alone")
     p.add_argument("--list", action="store_true", help="list boots and their cases, run nothing")
-    # Guests wait for their devices' timers now and then.
-    p.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1,
-                   help="guests at once (one more than there are processors)")
+    p.add_argument("--jobs", type=int, default=0,
+                   help="guests at once (as many as keep the processors busy)")
     p.add_argument("--long", action="store_true", help="1000 rounds of insmod and rmmod, not 200")
     p.add_argument("--reference", action="store_true",
                    help="run what can be run on the kernel's own driver instead of ours, to tell "
                         "a wrong check from a wrong driver")
+    p.add_argument("--clients", action="store_true",
+                   help="instead, the boots in which other people's programs use the module "
+                        "(make check-clients)")
     p.add_argument("--verbose", action="store_true", help="stream the consoles")
     args = p.parse_args()
     import amd_boots        # which take from here what machines share
     import arm_boots
+    import client_boots
+    import see_boots
 
-    chosen = boots(args) if args.arch != "arm64" and args.vendor != "amd" else []
+    chosen = boots(args) + see_boots.boots(args) \
+        if args.arch != "arm64" and args.vendor != "amd" else []
     if args.arch != "arm64" and args.vendor != "intel":
-        chosen += amd_boots.boots(args)
-    # On another architecture only when asked: its kernel is a download of its own.
+        chosen += amd_boots.boots(args) + see_boots.amd_boots(args)
     if args.arch == "arm64":
-        chosen += arm_boots.boots(args)
+        chosen += arm_boots.boots(args) + see_boots.arm_boots(args)
+    if args.clients:
+        chosen = [b for b in client_boots.boots(args) if args.vendor in (None, b.vendor)]
+    elif not args.arch and not args.vendor:
+        chosen += arm_boots.always(args)
     if args.reference:
         ours = {"life/leave-and-return"}
         chosen = [replace(b, driver="ref", compare=None,
@@ -629,9 +719,21 @@ def main():
     for b in list(wanted):
         if b.compare and known[b.compare] not in wanted:
             wanted.append(known[b.compare])
-    suites = [s for s in map(Suites, SUITES)
-              if not args.reference and args.arch != "arm64" and not args.vendor and
+    suites = [Suites(k) for k in SUITES] if args.arch != "arm64" else []
+    if args.arch != "x86":
+        suites.append(Suites("arm64-plain", part=0 if args.arch else 64))
+    suites = [s for s in suites
+              if not args.clients and not args.reference and not args.vendor and
               re.search(args.only, s.name)]
+
+    guards = [g for v, maker in (("vtd", "intel"), ("amd", "amd")) for g in [Guard(v)]
+              if not args.clients and not args.reference and args.arch != "arm64" and
+              args.vendor in (None, maker) and re.search(args.only, g.name)]
+
+    heres = [h for h in (Here("docs", lambda: [(*c, "") for c in messages.judge()]),
+                         Here("lint", lint.quick))
+             if not args.clients and not args.reference and args.arch != "arm64" and
+             not args.vendor and re.search(args.only, h.name)]
 
     if args.list:
         for b in wanted:
@@ -640,25 +742,37 @@ def main():
                 print(f"    {case}")
         for s in suites:
             print(f"{s.name}: every KUnit suite on the {s.kernel} kernel")
+        for g in guards:
+            print(f"{g.name}: instructions and commands of every case of the benchmark")
+        for h in heres:
+            print(f"{h.name}: on this machine, without a guest")
         print(f"{sum(len(listed(b)) for b in wanted)} cases in {len(wanted)} boots"
               f"{', and the suites' if suites else ''}")
         return 0
-    if not wanted and not suites:
+    if not wanted and not suites and not guards and not heres:
         print(f"no boot matches '{args.only}'; --list (make check LIST=1) shows them",
               file=sys.stderr)
         return 2
 
-    flavours = [f for f in ("stock", "plain", "debug", "kcsan", "arm64")
-                if any(j.kernel == f for j in wanted + suites)]
+    if any(b.script == "tools" for b in wanted):
+        see_boots.prepare()
+    if any(h.name == "lint" for h in heres):
+        lint.prepare()
+    if args.clients:
+        client_boots.prepare()
+    flavours = [f for f in ("stock", "plain", "debug", "kcsan", "arm64", "arm64-plain")
+                if any(j.kernel == f for j in wanted + suites + guards)]
     guest = Guest(need_module=not args.reference, flavours=flavours,
                   modules_for={b.kernel for b in wanted},
-                  need_programs=any(b.env.get("VFIO") or b.script in PROGRAMS for b in wanted))
+                  need_programs=any(b.env.get("VFIO") or b.script in PROGRAMS for b in wanted)) \
+        if flavours else None
     for f in {b.kernel for b in wanted if b.driver == "skip-flush"}:
         guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1", flavour=f)
-    prepared = {s.name: kunit.prepare(s.kernel) for s in suites}
-    print(f"guest kernels {', '.join(k.version for k in guest.kernels.values())}; "
-          f"{len(wanted)} boots, logs in {harness.LOGS}", flush=True)
-    console = Console(len(wanted) + len(suites), args.verbose)
+    prepared = {s.name: kunit.prepare(s.kernel, part=s.part) for s in suites}
+    measured = bench.BenchGuest("plain", need_module=True) if guards else None
+    versions = ", ".join(k.version for k in guest.kernels.values()) if guest else "none"
+    print(f"guest kernels {versions}; {len(wanted)} boots, logs in {harness.LOGS}", flush=True)
+    console = Console(len(wanted) + len(suites) + len(guards) + len(heres), args.verbose)
     runs = {}
 
     def one(boot):
@@ -685,21 +799,34 @@ def main():
         run.verdicts = [Verdict(suites.name, c.name, c.verdict, c.reason) for c in run.cases()]
         console.finished(run)
 
+    def run_guard(guard):
+        task = bench.guard_task(guard.vendor)
+        try:
+            task.execute(measured, lambda text: None)
+        finally:
+            runs[guard.name] = task.outcome
+        task.outcome.boot = replace(task.outcome.boot, name=guard.name)
+        task.outcome.verdicts = [replace(v, boot=guard.name) for v in bench.guard(task)]
+        console.finished(task.outcome)
+
+    def look_here(here):
+        runs[here.name] = HereRun(here)
+        console.finished(runs[here.name])
+
     def job(job):
         console.running[job.name] = time.monotonic()
         try:
-            (run_suites if isinstance(job, Suites) else one)(job)
+            (run_suites if isinstance(job, Suites) else
+             look_here if isinstance(job, Here) else
+             run_guard if isinstance(job, Guard) else one)(job)
         finally:
             console.running.pop(job.name)
 
     # Long ones first, so that the last minutes are not one guest's alone.
-    jobs = sorted(wanted + suites, key=lambda j: -j.total)
-    pool = ThreadPoolExecutor(args.jobs)
+    jobs = heres + sorted(wanted + suites + guards, key=lambda j: -j.total)
     try:
-        for f in [pool.submit(job, j) for j in jobs]:
-            f.result()
+        pace.run_all(jobs, job, args.jobs)
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for run in list(runs.values()):
             if run.proc and run.proc.poll() is None:
                 run.proc.kill()
@@ -713,14 +840,7 @@ def main():
             for v in found:
                 if v.result == "FAIL":
                     print(f"FAIL {v.boot}: {v.name}: {v.reason}")
-    failed = [v for v in verdicts if v.result == "FAIL"]
-    if failed:
-        print("\nfailed:")
-        for v in failed:
-            print(f"  {v.boot}: {v.name}: {v.reason}")
-    print(f"\n{len(jobs)} boots in {time.monotonic() - console.start:.0f} s; "
-          f"logs in {harness.LOGS}")
-    return harness.closing([v.result for v in verdicts])
+    return harness.closing_boots(len(jobs), console.start, verdicts)
 
 
 if __name__ == "__main__":

@@ -57,23 +57,25 @@ LEDGER = [("ops.", "operations"), ("flush.", "flushes"), ("elided.", "elided, wh
 
 
 class Story:
-    def __init__(self, verbose):
+    def __init__(self, verbose, story=STORY):
         self.verbose = verbose
+        self.story = story
+        self.words = {name: words for name, words in story if name}
         self.start = time.monotonic()
         self.told = 0
         self.good = self.bad = 0
 
     def chapters_before(self, name):
         """Print headings of chapters that have begun."""
-        names = [n for n, _ in STORY]
+        names = [n for n, _ in self.story]
         at = names.index(name)
-        for n, words in STORY[self.told:at]:
+        for n, words in self.story[self.told:at]:
             if n is None:
                 print(f"\n{words}", flush=True)
         self.told = max(self.told, at + 1)
 
     def verdict(self, name, result, reason):
-        if name not in WORDS:
+        if name not in self.words:
             self.good += result == "PASS"
             self.bad += result != "PASS"
             if result != "PASS":
@@ -83,11 +85,11 @@ class Story:
         ok = result == "PASS"
         self.good += ok
         self.bad += not ok
-        print(f"  {'ok  ' if ok else 'FAIL'}  {WORDS[name]}" + ("" if ok else f": {reason}") +
+        print(f"  {'ok  ' if ok else 'FAIL'}  {self.words[name]}" + ("" if ok else f": {reason}") +
               f"  ({time.monotonic() - self.start:.0f} s)", flush=True)
-        if self.told < len(STORY) and STORY[self.told][0] is None:
+        if self.told < len(self.story) and self.story[self.told][0] is None:
             # What the kernel says next belongs to the next chapter.
-            print(f"\n{STORY[self.told][1]}", flush=True)
+            print(f"\n{self.story[self.told][1]}", flush=True)
             self.told += 1
 
     def line(self, run, line):
@@ -96,7 +98,11 @@ class Story:
         m = VERDICT.search(line)
         if not m:
             said = re.search(r"omniommu: .*", line)
-            if said and not self.verbose and " | " not in line and "taint" not in line:
+            inner = re.search(r"\]   \| (\[.*)", line)
+            if inner and not self.verbose:
+                # The console of a machine in the guest.
+                print(f"        | {inner[1]}", flush=True)
+            elif said and not self.verbose and " | " not in line and "taint" not in line:
                 print(f"        {said.group(0)}", flush=True)
             return
         word, rest = m.groups()
@@ -125,6 +131,13 @@ class Story:
                     f"{k.split(prefix, 1)[-1] if prefix else k} {v}" for k, v in mine.items()))
         sys.stdout.flush()
 
+    def rest(self, run):
+        """The verdicts that did not come from the guest."""
+        seen = {m[2].partition(": ")[0].strip() for m in map(VERDICT.search, run.lines) if m}
+        for v in run.verdicts:
+            if v.name not in seen:
+                self.verdict(v.name, v.result, v.reason)
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
@@ -150,11 +163,7 @@ def main():
                 kernel=kernel, acpi=args.acpi, vendor=args.vendor)
     print(f"The module is built; booting. Whole console: {harness.LOGS}/demo.log", flush=True)
     run = Run(guest, boot, story.line).execute()
-    seen = {VERDICT.search(line).group(2).partition(": ")[0].strip()
-            for line in run.lines if VERDICT.search(line)}
-    for v in run.verdicts:
-        if v.name not in seen:
-            story.verdict(v.name, v.result, v.reason)
+    story.rest(run)
     # Only QEMU's VT-d unit can be had with and without.
     if not arm and args.vendor == "intel":
         second = Run(guest, Boot("demo-coherent", "vfio", ["iommu/up", "vfio/clean-4k"],

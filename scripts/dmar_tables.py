@@ -32,9 +32,7 @@ WIDTH = 39              # QEMU's default aw-bits
 DRHD, RMRR, ATSR, RHSA, ANDD, SATC, SIDP = range(7)
 ENDPOINT, BRIDGE, IOAPIC, HPET, NAMESPACE = range(1, 6)
 
-# Addresses for reserved memory: none of it is any guest's RAM.
-RESERVED = 0xFED40000
-BEYOND_RAM = 0x30_0000_0000
+RESERVED, BEYOND_RAM = acpi_tables.RESERVED, acpi_tables.BEYOND_RAM
 
 
 def scope(kind, bus, *path, enum_id=0, length=None, tail=b""):

@@ -71,3 +71,16 @@ def cell(node, name, index, value):
                 struct.pack_into(">I", out, at + 12 + 4 * index, value)
         return bytes(out)
     return change
+
+
+def shorter(node, name, cells):
+    """A change of a devicetree: a property without its last cells."""
+    def change(blob):
+        out = bytearray(blob)
+        for found, at, length in properties(blob, node):
+            if found == name:
+                struct.pack_into(">I", out, at + 4, length - 4 * cells)
+                for word in range(cells):
+                    struct.pack_into(">I", out, at + 12 + length - 4 * (word + 1), NOP)
+        return bytes(out)
+    return change

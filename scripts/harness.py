@@ -17,6 +17,7 @@ when QEMU dies, when it hangs, and when it ends without @@DONE.
 import collections
 import ctypes
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import json
@@ -28,7 +29,6 @@ import selectors
 import shutil
 import signal
 import socket
-import stat
 import struct
 import subprocess
 import sys
@@ -38,6 +38,7 @@ import time
 from pathlib import Path
 
 import fdt
+from cpio import Cpio
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -45,7 +46,7 @@ LOGS = BUILD / "logs"
 GUEST = ROOT / "scripts" / "guest"
 
 GUEST_MODULES = ["nvme", "e1000e", "e1000", "vfio-pci", "vfio_iommu_type1", "pci-stub",
-                 "virtio_net", "virtio_blk", "virtio-rng"]
+                 "virtio_net", "virtio_blk", "virtio-rng", "9p", "9pnet_virtio"]
 
 # What a kernel says when something is wrong, the debug kernels' checks included. That one of the
 # checks has switched itself off is wrong, too.
@@ -89,6 +90,18 @@ def closing(results):
     return 1 if count["FAIL"] else 0
 
 
+def closing_boots(boots, begun, verdicts):
+    """The end of a run of so many boots, begun by the monotonic clock: what failed, and where to
+    read on. Returns the exit status."""
+    failed = [v for v in verdicts if v.result == "FAIL"]
+    if failed:
+        print("\nfailed:")
+        for v in failed:
+            print(f"  {v.boot}: {v.name}: {v.reason}")
+    print(f"\n{boots} boots in {time.monotonic() - begun:.0f} s; logs in {LOGS}")
+    return closing([v.result for v in verdicts])
+
+
 def start(name, main, counts=True):
     """Run a program's main() to its exit status, whatever ends it. counts: its last line is a
     count."""
@@ -120,7 +133,8 @@ def say(text):
 class Kernel:
     """What a guest can be booted with: the distribution's kernel, or a test kernel that has
     everything built in."""
-    flavour: str        # stock, plain, debug, kcsan; arm64 is stock for that architecture
+    flavour: str        # stock, plain, debug, kcsan; arm64 is stock for that architecture,
+                        # arm64-plain a test kernel for it
     version: str
     image: Path
     headers: Path       # what modules are built against
@@ -130,6 +144,20 @@ class Kernel:
     @property
     def modular(self):
         return self.flavour in ("stock", "arm64")
+
+    @property
+    def busybox(self):
+        """A static one, that runs on this kernel."""
+        found = shutil.which("busybox") if self.arch == "x86" else self.root / "bin/busybox"
+        if not found:
+            raise HarnessError("busybox-static is missing; run scripts/setup.sh")
+        return Path(found)
+
+    @property
+    def make(self):
+        """What make has to be told: the distribution's headers know it by themselves."""
+        return ([] if self.modular or self.arch == "x86" else
+                [f"ARCH={self.arch}", f"CROSS_COMPILE={CC[self.arch].removesuffix('gcc')}"])
 
     @property
     def build(self):
@@ -142,13 +170,18 @@ class Kernel:
         return (self.headers / "source").resolve()
 
 
+def arm64_root():
+    """Where Debian's arm64 kernel and programs are, downloaded if need be."""
+    out = subprocess.run([ROOT / "scripts/arm64.sh"], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, text=True)
+    if out.returncode:
+        raise HarnessError("scripts/arm64.sh failed")
+    return Path(out.stdout.strip())
+
+
 def find_kernel(flavour="stock"):
     if flavour == "arm64":
-        out = subprocess.run([ROOT / "scripts/arm64.sh"], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, text=True)
-        if out.returncode:
-            raise HarnessError("scripts/arm64.sh failed")
-        root = Path(out.stdout.strip())
+        root = arm64_root()
         version = f"{root.name}-arm64"
         return Kernel(flavour, version, root / "boot" / f"vmlinuz-{version}",
                       root / "usr/src" / f"linux-headers-{version}", "arm64", root)
@@ -160,6 +193,9 @@ def find_kernel(flavour="stock"):
             raise HarnessError(f"scripts/kernels.sh {flavour} failed")
         build = Path(out.stdout.strip().splitlines()[-1])
         version = (build / "include/config/kernel.release").read_text().strip()
+        if flavour.startswith("arm64"):
+            return Kernel(flavour, version, build / "arch/arm64/boot/Image", build, "arm64",
+                          arm64_root())
         return Kernel(flavour, version, build / "arch/x86/boot/bzImage", build)
     out = subprocess.run([ROOT / "scripts/setup.sh", "--kver"], stdout=subprocess.PIPE, text=True)
     if out.returncode:
@@ -211,6 +247,8 @@ def unpacked_image(kernel):
     return path
 
 
+CC = {"x86": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
+
 SOURCE_DIRS = ("include", "vtd", "amd", "smmu", "kunit", "test")
 
 
@@ -223,41 +261,60 @@ def _sources():
             if p.name == "Kbuild" or (p.suffix in (".c", ".h") and not p.name.endswith(".mod.c"))]
 
 
-def _mirror(tree):
+def _mirror(tree, source=None, wanted=None):
     """Copy what changed and nothing else, so that make rebuilds what changed and nothing else."""
-    wanted = set(_sources())
+    source = source or ROOT
+    wanted = set(_sources() if wanted is None else wanted)
     for old in tree.rglob("*.[ch]"):
         if old.relative_to(tree) not in wanted and not old.name.endswith(".mod.c"):
             old.unlink()
     for name in wanted:
-        data = (ROOT / name).read_bytes()
+        data = (source / name).read_bytes()
         dst = tree / name
         if not dst.exists() or dst.read_bytes() != data:
             dst.parent.mkdir(parents=True, exist_ok=True)
             dst.write_bytes(data)
 
 
+def make_modules(kernel, name, what, *flags, source=None, wanted=None):
+    """Build modules for a kernel, and return the folder under build/kmod that they are in. They are
+    compiled in a place that all checkouts share, with ccache where that is installed: of a clean
+    clone only what is new is compiled."""
+    label = f"{name}-{kernel.build}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omniommu/kmod"
+    tree, out = cache / label, BUILD / "kmod" / label
+    for place in (cache, out.parent):
+        for old in place.glob(f"{name}-{kernel.flavour}-*") if not kernel.modular else []:
+            if old.name != label:
+                shutil.rmtree(old)
+    say(f"building {what} for {kernel.version}")
+    tree.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"build-{name}-{kernel.flavour}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    cc = [f"CC=ccache {CC[kernel.arch]}"] if shutil.which("ccache") else []
+    with open(tree / ".lock", "w") as lock, open(log, "w") as said:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _mirror(tree, source, wanted)
+        rc = subprocess.run(["make", f"-j{os.cpu_count() or 1}", "-C", str(kernel.headers),
+                             f"M={tree}", *kernel.make, *cc, *flags, "modules"],
+                            stdin=subprocess.DEVNULL, stdout=said,
+                            stderr=subprocess.STDOUT).returncode
+        if rc:
+            tail = "\n".join(log.read_text().splitlines()[-25:])
+            raise HarnessError(f"building {what} failed, log {log}:\n{tail}")
+        for ko in tree.glob("*.ko"):
+            shutil.copy2(ko, out / ko.name)
+    return out
+
+
 def build_module(kernel, variant="normal", *flags):
-    """omniommu.ko for the guest's kernel, built in a copy under build/kmod/<variant>."""
+    """omniommu.ko for the guest's kernel, and the modules that test it beside it."""
     if not (ROOT / "Kbuild").exists():
         raise HarnessError("there is no Kbuild here: the module cannot be built")
-    tree = BUILD / "kmod" / f"{variant}-{kernel.build}"
-    for old in tree.parent.glob(f"{variant}-{kernel.flavour}-*") if not kernel.modular else []:
-        if old != tree:
-            shutil.rmtree(old)
-    say(f"building the module ({variant}) for {kernel.version}")
-    tree.mkdir(parents=True, exist_ok=True)
-    _mirror(tree)
-    log = LOGS / f"build-{variant}-{kernel.flavour}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "w") as out:
-        rc = subprocess.run(["make", "-j2", "-C", str(kernel.headers), f"M={tree}", *flags,
-                             "modules"], stdin=subprocess.DEVNULL, stdout=out,
-                            stderr=subprocess.STDOUT).returncode
-    ko = tree / "omniommu.ko"
-    if rc or not ko.exists():
-        tail = "\n".join(log.read_text().splitlines()[-25:])
-        raise HarnessError(f"building the module ({variant}) failed, log {log}:\n{tail}")
+    ko = make_modules(kernel, variant, f"the module ({variant})", *flags) / "omniommu.ko"
+    if not ko.exists():
+        raise HarnessError(f"no {ko.name} was built")
     return ko
 
 
@@ -266,9 +323,6 @@ def output_of(command):
     if run.returncode:
         raise HarnessError(f"{' '.join(map(str, command))} failed:\n{run.stderr}")
     return run.stdout
-
-
-CC = {"x86": "gcc", "arm64": "aarch64-linux-gnu-gcc"}
 
 
 def build_guest_program(name, arch="x86"):
@@ -308,51 +362,6 @@ def guest_clock():
 
 # ---------------------------------------------------------------- initramfs
 
-class Cpio:
-    """A "newc" archive. The kernel unpacks several of them put end to end."""
-
-    def __init__(self):
-        self._parts = []
-        self._dirs = set()
-        self._ino = 0
-
-    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
-        self._ino += 1
-        raw = name.encode() + b"\0"
-        head = "070701" + "".join(f"{v:08x}" for v in (
-            self._ino, mode, 0, 0, 1, 0, len(data), 0, 0, rdev[0], rdev[1], len(raw), 0))
-        part = head.encode() + raw
-        part += b"\0" * (-len(part) % 4) + data + b"\0" * (-len(data) % 4)
-        self._parts.append(part)
-
-    def parents(self, name):
-        parts = name.split("/")[:-1]
-        for i in range(1, len(parts) + 1):
-            self.dir("/".join(parts[:i]))
-
-    def dir(self, name):
-        if name and name not in self._dirs:
-            self.parents(name)
-            self._dirs.add(name)
-            self._entry(name, stat.S_IFDIR | 0o755)
-
-    def file(self, name, data, mode=0o755):
-        self.parents(name)
-        self._entry(name, stat.S_IFREG | mode, data)
-
-    def link(self, name, target):
-        self.parents(name)
-        self._entry(name, stat.S_IFLNK | 0o777, target.encode())
-
-    def node(self, name, major, minor):
-        self.parents(name)
-        self._entry(name, stat.S_IFCHR | 0o600, rdev=(major, minor))
-
-    def bytes(self):
-        self._entry("TRAILER!!!", 0)
-        return b"".join(self._parts) + b"\0" * 512
-
-
 def _module_files(kernel, name):
     """Paths of a stock module and what it needs, in insertion order; empty if it is built in."""
     modprobe = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin") or "modprobe"
@@ -368,25 +377,39 @@ def _module_files(kernel, name):
     return files
 
 
-def _with_libraries(cpio, program):
-    """Put a dynamic program of the host and its shared libraries into the archive."""
+def _with_libraries(cpio, program, kernel):
+    """Put a dynamic program of the host, or of an arm64 root, and its shared libraries into the
+    archive."""
     cpio.file("bin/" + Path(program).name, Path(program).read_bytes())
-    out = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-    for lib in sorted(set(re.findall(r"(/\S+) \(0x", out))):
-        cpio.file(lib.lstrip("/"), Path(lib).read_bytes())
+    if kernel.arch == "x86":
+        out = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+        for lib in sorted(set(re.findall(r"(/\S+) \(0x", out))):
+            cpio.file(lib.lstrip("/"), Path(lib).read_bytes())
+        return
+    missing, seen = [Path(program)], set()
+    while missing:
+        out = output_of(["aarch64-linux-gnu-readelf", "-d", missing.pop()])
+        for name in set(re.findall(r"NEEDED.*\[(\S+)\]", out)) - seen:
+            seen.add(name)
+            found = next((f for d in ("lib", "usr/lib")
+                          for f in [kernel.root / d / "aarch64-linux-gnu" / name] if f.exists()), None)
+            if not found:
+                raise HarnessError(f"{kernel.root} has no {name}, which {program} needs")
+            cpio.file(f"lib/{name}", found.read_bytes())
+            missing.append(found)
 
 
 def build_base(kernel):
     """What no case changes: busybox, kexec, the modules of a stock kernel. Cached by its
     ingredients."""
-    busybox = shutil.which("busybox")
-    kexec = shutil.which("kexec", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if not busybox or not kexec:
-        raise HarnessError("busybox-static or kexec-tools is missing; run scripts/setup.sh")
-    applets = output_of([busybox, "--list"]).split()
-    if kernel.arch != "x86":
-        busybox = kernel.root / "bin/busybox"
-    recipe = hashlib.sha256(Path(__file__).read_bytes())
+    busybox = kernel.busybox
+    kexec = shutil.which("kexec", path="/usr/sbin:/sbin:/usr/bin:/bin") \
+        if kernel.arch == "x86" else kernel.root / "sbin/kexec"
+    if not kexec:
+        raise HarnessError("kexec-tools is missing; run scripts/setup.sh")
+    applets = output_of([shutil.which("busybox"), "--list"]).split()
+    recipe = hashlib.sha256(b"".join(Path(__file__).with_name(f).read_bytes()
+                                     for f in ("harness.py", "cpio.py")))
     recipe.update(kernel.version.encode())
     for part in (busybox, kexec, kernel.image):
         st = os.stat(part)
@@ -398,12 +421,11 @@ def build_base(kernel):
     for name in ("proc", "sys", "dev", "tmp", "run", "etc", "mnt", "guest"):
         cpio.dir(name)
     cpio.node("dev/console", 5, 1)
-    cpio.file("bin/busybox", Path(busybox).read_bytes())
+    cpio.file("bin/busybox", busybox.read_bytes())
     for applet in applets:
         if applet != "busybox":
             cpio.link(f"bin/{applet}", "busybox")
-    if kernel.arch == "x86":
-        _with_libraries(cpio, kexec)
+    _with_libraries(cpio, kexec, kernel)
     shipped = set()
     for name in GUEST_MODULES if kernel.modular else []:
         order = []
@@ -417,7 +439,7 @@ def build_base(kernel):
             cpio.file("mods/" + flat, lzma.decompress(data) if file.endswith(".xz") else data)
         cpio.file(f"mods/{name}.order", "".join(f"{m}\n" for m in order).encode())
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(f"base-{kernel.flavour}-*.cpio"):
+    for old in path.parent.glob(f"base-{kernel.flavour}-{16 * '?'}.cpio"):
         old.unlink()
     tmp = path.with_suffix(".tmp")
     tmp.write_bytes(cpio.bytes())
@@ -451,7 +473,8 @@ class Guest:
                 self.modules["omni", f] = build_module(k, "normal", "CONFIG_KUNIT=")
 
     def add_variant(self, name, *flags, flavour="stock"):
-        self.modules[name, flavour] = build_module(self.kernels[flavour], name, *flags)
+        self.modules[name, flavour] = build_module(self.kernels[flavour], name, "CONFIG_KUNIT=",
+                                                   *flags)
 
     def image(self, boot):
         return self.images[boot.kernel] if boot.unpacked else self.kernels[boot.kernel].image
@@ -463,6 +486,8 @@ class Guest:
                 cpio.file("init", src.read_bytes())
             elif src.suffix == ".sh":
                 cpio.file(f"guest/{src.name}", src.read_bytes())
+        for tool in ("omnistat", "iovamap"):
+            cpio.file(f"guest/{tool}", (ROOT / "scripts" / tool).read_bytes())
         for prog in self.programs[self.kernels[boot.kernel].arch]:
             cpio.file(f"bin/{prog.name}", prog.read_bytes())
         if (boot.driver, boot.kernel) in self.modules:
@@ -475,7 +500,8 @@ class Guest:
         cpio.file("guest/env", "".join(
             "%s='%s'\n" % (k, str(v).replace("'", "'\\''")) for k, v in env.items()).encode())
         early = b"" if boot.dmar is None else \
-            acpi_override(boot.dmar, "IVRS" if boot.vendor == "amd" else "DMAR")
+            acpi_override(boot.dmar, "IORT" if boot.arch == "arm64" else
+                          "IVRS" if boot.vendor == "amd" else "DMAR")
         own = cpio.bytes()
         base = self.bases[boot.kernel].read_bytes()
         if boot.kexec_env is not None:
@@ -510,7 +536,7 @@ class Boot:
     script: str
     expect: list                        # verdict names that must come
     driver: str = "omni"                # omni, a variant's name, ref (in-tree driver), none
-    kernel: str = "stock"               # stock, plain, debug, kcsan, arm64
+    kernel: str = "stock"               # see Kernel.flavour
     tree: object = None                 # arm64: function(devicetree) -> devicetree to boot with
     acpi: bool = False                  # arm64: ACPI by UEFI firmware instead of a devicetree
     vendor: str = "intel"               # x86: whose unit the machine has, intel or amd
@@ -519,6 +545,7 @@ class Boot:
     env: dict = dataclasses.field(default_factory=dict)         # variables of the guest script
     cmdline: str = ""
     smp: int = 1
+    turns: bool = False                 # CPUs take turns: see Run.accelerator()
     mem: int = 768
     total: int = DEFAULT_TOTAL
     trace: bool = False
@@ -527,6 +554,7 @@ class Boot:
     reboots: int = 0                    # resets the guest is expected to do
     kexec_env: dict = None              # Boot fields of the kernel started by kexec
     host: dict = dataclasses.field(default_factory=dict)        # @@HOST word -> function(run)
+    before: object = None               # function(run), before QEMU starts in run.tmp
     after: object = None                # function(run) -> list of Verdict, once it has ended
     early_splats: bool = False          # the kernel itself may warn before /init (bad firmware)
     compare: str = None                 # name of the boot whose topology must be the same
@@ -546,7 +574,7 @@ class Boot:
 
     @property
     def arch(self):
-        return "arm64" if self.kernel == "arm64" else "x86"
+        return "arm64" if self.kernel.startswith("arm64") else "x86"
 
     @property
     def maker(self):
@@ -560,6 +588,16 @@ class Verdict:
     name: str
     result: str         # PASS, FAIL, SKIP
     reason: str = ""
+
+
+def processor_seconds(pid):
+    """What a child has taken of the processors; 0 once it was waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Run:
@@ -582,6 +620,7 @@ class Run:
         self.report = []            # what the kernel complained of first, and what followed
         self.trouble = None
         self.seconds = 0.0
+        self.cpu = 0.0              # seconds of processors that QEMU took
         safe = re.sub(r"[^A-Za-z0-9_.-]", "_", boot.name)
         self.log = LOGS / f"{safe}.log"
         self.trace = LOGS / f"{safe}.trace"
@@ -621,14 +660,21 @@ class Run:
             args += ["-dtb", str(path)]
         return args
 
+    def accelerator(self):
+        """A CPU of QEMU 7.2 may go on with code that another has changed meanwhile, if it was
+        translating it just then. A kernel that switches tracepoints, which lie in its code, on and
+        off oopses within some dozen times ("Oops: int3"), whatever modules it has. Where CPUs take
+        turns in one thread none is translating while another writes."""
+        return "tcg,thread=single" if self.boot.turns else "tcg"
+
     def machine(self):
         boot = self.boot
         if boot.arch == "x86":
-            return ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35" + boot.machine,
+            return ["qemu-system-x86_64", "-accel", self.accelerator(), "-M", "q35" + boot.machine,
                     "-cpu", CPU]
-        return ["qemu-system-aarch64", "-accel", "tcg",
+        return ["qemu-system-aarch64", "-accel", self.accelerator(),
                 "-M", "virt,gic-version=3" + ("" if boot.iommu is None else ",iommu=smmuv3") +
-                boot.machine, "-cpu", "max,pauth-impdef=on",
+                boot.machine, "-cpu", "max,pauth-impdef=on,lpa2=off",
                 *(["-bios", FIRMWARE] if boot.acpi else [])]
 
     def execute(self):
@@ -638,6 +684,8 @@ class Run:
         self.trace.unlink(missing_ok=True)
         self.tmp = Path(tempfile.mkdtemp(prefix="omniommu-"))
         try:
+            if self.boot.before:
+                self.boot.before(self)
             self.guest.initrd(self.boot, self.tmp / "initrd")
             for name, size in self.boot.disks.items():
                 with open(self.disk(name), "wb") as f:
@@ -690,6 +738,7 @@ class Run:
                 # A guest that has said @@DONE powers off; one that hangs is ended here.
                 if self.trouble:
                     proc.kill()
+                self.cpu = processor_seconds(proc.pid)
                 try:
                     rc = proc.wait(timeout=20)
                 except subprocess.TimeoutExpired:

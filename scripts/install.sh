@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Install omniommu for good: its sources where DKMS finds them, omniommu-preflight, the hook that
-# puts the module into the initramfs.
+# Install omniommu for good: its sources where DKMS finds them, omniommu-preflight, omnistat and
+# iovamap, the hook that puts the module into the initramfs.
 #
 # Usage: install.sh files <directory>   the files alone, below a directory (for packages)
 #        install.sh dkms [kernel...]    files, then build and install for the kernels named, or for
@@ -41,7 +41,11 @@ files()
 	done
 	put 644 dkms.conf "$1$source/dkms.conf"
 	put 755 scripts/preflight "$1/usr/sbin/omniommu-preflight"
-	put 644 install/omniommu-preflight.8 "$1/usr/share/man/man8/omniommu-preflight.8"
+	put 755 scripts/omnistat "$1/usr/sbin/omnistat"
+	put 755 scripts/iovamap "$1/usr/sbin/iovamap"
+	for f in install/*.8; do
+		put 644 "$f" "$1/usr/share/man/man8/${f#install/}"
+	done
 	put 755 install/initramfs-hook "$1/usr/share/initramfs-tools/hooks/omniommu"
 	put 755 install/initramfs-load "$1/usr/share/initramfs-tools/scripts/init-top/omniommu"
 	put 644 install/modprobe.conf "$1/usr/share/omniommu/modprobe.conf"
@@ -111,8 +115,11 @@ dkms_install()
 remove_files()
 {
 	rm -rf "$source" /usr/share/omniommu
-	rm -f /usr/sbin/omniommu-preflight /usr/share/man/man8/omniommu-preflight.8 \
-		/usr/share/initramfs-tools/hooks/omniommu \
+	for f in install/*.8; do
+		f=${f#install/}
+		rm -f "/usr/sbin/${f%.8}" "/usr/share/man/man8/$f"
+	done
+	rm -f /usr/share/initramfs-tools/hooks/omniommu \
 		/usr/share/initramfs-tools/scripts/init-top/omniommu /etc/default/omniommu
 }
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness                                                          # noqa: E402
-from harness import OFF, ROOT, Boot, HarnessError, Run, Verdict, say    # noqa: E402
+from harness import ROOT, Boot, HarnessError, Run, Verdict, say    # noqa: E402
 
 DEBIAN = harness.GUEST / "debian"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omniommu" / "debian"
@@ -34,7 +34,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omni
 # What a Debian needs to be a Debian that builds modules with DKMS; the second kernel's headers
 # are for the refusal.
 PACKAGES = ["systemd-sysv", "udev", "kmod", "initramfs-tools", "dkms", "openssl", "make", "gcc",
-            "linux-image-{kernel}", "linux-headers-{kernel}", "linux-headers-amd64"]
+            "python3", "linux-image-{kernel}", "linux-headers-{kernel}", "linux-headers-amd64"]
+
+OFF = harness.OFF["x86"]         # what keeps the in-tree driver of an Intel machine away
 
 # Self-tests and certificates that cost ten seconds of a boot under TCG and matter to none.
 LEAN = "initcall_blacklist=jent_mod_init"
@@ -220,8 +222,8 @@ def boots():
     add("install/default-boot", "install", [
         "preflight/default-boot", "preflight/parameter-driver", "preflight/parameter-remapping",
         "preflight/no-headers", "deb/install", "deb/built-by-dkms", "deb/nothing-loaded",
-        "initramfs/not-unasked", "module/version", "module/drives",
-        "module/parameters-described", "module/no-alias", "module/signed",
+        "initramfs/not-unasked", "tools/manuals", "tools/no-module", "module/version",
+        "module/drives", "module/parameters-described", "module/no-alias", "module/signed",
         "dkms/other-kernel-here", "dkms/refuses-other-kernel", "dkms/says-why",
         "dkms/kernel-upgrade", "dkms/upgrade-says-why", "dkms/no-module-for-other",
         "preflight/installed", "module/refuses", "module/refuses-in-words", "modprobe/sample",
@@ -233,17 +235,18 @@ def boots():
         chain="package", mode=OFF, cmdline="module.sig_enforce=1")
     add("install/early", "early", [
         "early/loaded", "early/before-nvme", "early/root-translated", "early/root-data",
-        "early/root-mapped", "early/all-translated", "early/options", "early/vfio-option",
-        "early/system-up", "preflight/at-work", "preflight/root-not-named",
+        "early/root-mapped", "tools/early", "early/all-translated", "early/options",
+        "early/vfio-option", "early/system-up", "preflight/at-work", "preflight/root-not-named",
         "early/stop-refused", "deb/remove",
         "deb/out-of-initramfs", "deb/module-gone", "deb/settings-kept", "deb/purge",
         "deb/nothing-left"],
-        chain="package", mode=OFF, systemd=True, total=900)
+        chain="package", mode=OFF, systemd=True, total=1800)
     add("install/tree", "tree", [
         "gone/not-loaded", "gone/no-groups", "preflight/right-boot", "tree/install",
         "tree/says-left-out", "tree/built-by-dkms", "preflight/ready", "tree/load",
         "tree/bound-stays", "preflight/loaded-late", "preflight/names-root-disk", "tree/moved",
-        "tree/moved-data", "tree/stop", "tree/rmmod", "tree/remove", "tree/nothing-left"],
+        "tree/moved-data", "tools/tree", "tree/stop", "tree/rmmod", "tree/remove",
+        "tree/nothing-left"],
         chain="package", mode=OFF, disks={"data": 64},
         devices=["-device nvme,serial=data,drive=data"], total=3600)
 
@@ -514,14 +517,7 @@ def main():
                 verdicts += run_boot(debian, boot, console)
         finally:
             debian.close()
-    failed = [v for v in verdicts if v.result == "FAIL"]
-    if failed:
-        print("\nfailed:")
-        for v in failed:
-            print(f"  {v.boot}: {v.name}: {v.reason}")
-    print(f"\n{len(wanted)} boots in {time.monotonic() - console.start:.0f} s; "
-          f"logs in {harness.LOGS}")
-    return harness.closing([v.result for v in verdicts])
+    return harness.closing_boots(len(wanted), console.start, verdicts)
 
 
 if __name__ == "__main__":

@@ -39,9 +39,7 @@ ALIAS, ALIAS_START, EXT, EXT_START, SPECIAL, HID = 66, 67, 70, 71, 72, 240
 IOAPIC, HPET = 1, 2
 UNITY, READ, WRITE, EXCLUSION = 1, 2, 4, 8
 
-# Addresses for reserved memory: none of it is any guest's RAM.
-RESERVED = 0xFED40000
-BEYOND_RAM = 0x30_0000_0000
+RESERVED, BEYOND_RAM = acpi_tables.RESERVED, acpi_tables.BEYOND_RAM
 
 
 def entry(kind, devid=0, settings=0, tail=b""):

@@ -2,39 +2,42 @@
 # SPDX-License-Identifier: GPL-2.0
 # Test kernels, built from the distribution's linux-source-6.12.
 #
-#   scripts/kernels.sh plain|debug|kcsan     build if needed, print the build folder
+#   scripts/kernels.sh plain|debug|lockstat|kcsan|arm64-plain|arm64-lockstat
+#
+# builds it if needed, and prints the build folder.
 #
 # A kernel is built once per source version, configuration and compiler, in
 # ${XDG_CACHE_HOME:-~/.cache}/omniommu/kernels, and rebuilt when one changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-flavour=${1:?usage: scripts/kernels.sh plain|debug|kcsan}
+flavour=${1:?usage: scripts/kernels.sh plain|debug|lockstat|kcsan|arm64-plain|arm64-lockstat}
 fragments=(kernels/plain.config)
+packages=(linux-source-6.12 flex bison bc libelf-dev libssl-dev xz-utils gcc make ccache)
+cc=gcc
+arch=()
+image=bzImage
 case $flavour in
 plain) ;;
-debug) fragments+=(kernels/debug.config) ;;
+debug|lockstat) fragments+=("kernels/$flavour.config") ;;
 kcsan) fragments=(kernels/kcsan.config) ;;
-*) echo "no such test kernel: $flavour (plain, debug or kcsan)" >&2; exit 2 ;;
+arm64-plain|arm64-lockstat)
+	fragments=(kernels/arm64-plain.config)
+	[ "$flavour" = arm64-plain ] || fragments+=(kernels/lockstat.config)
+	packages+=(gcc-aarch64-linux-gnu)
+	cc=aarch64-linux-gnu-gcc
+	arch=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-)
+	image=Image ;;
+*) echo "no such test kernel: $flavour (plain, debug, lockstat, kcsan, arm64-plain or arm64-lockstat)" >&2; exit 2 ;;
 esac
 
 say() { echo "kernels: $*" >&2; }
 
-missing=()
-for package in linux-source-6.12 flex bison bc libelf-dev libssl-dev xz-utils gcc make ccache; do
-	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-	say "needs root once, to install the packages: ${missing[*]}"
-	root=
-	[ "$(id -u)" = 0 ] || root=sudo
-	$root apt-get update -qq >&2
-	DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-fi
+scripts/setup.sh --packages "to build the $flavour test kernel" "${packages[@]}" >&2
 
 source=/usr/src/linux-source-6.12.tar.xz
 version=$(dpkg-query -W -f '${Version}' linux-source-6.12)
-key=$({ echo "$version"; gcc --version | head -1; cat "${fragments[@]}"; } | sha256sum | cut -c1-16)
+key=$({ echo "$version"; "$cc" --version | head -1; cat "${fragments[@]}"; } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/omniommu/kernels
 tree=$cache/source-$version
 build=$cache/$flavour-$key
@@ -67,7 +70,7 @@ fi
 rm -rf "$build"
 mkdir -p "$build"
 cat "${fragments[@]}" > "$build/fragments"
-make -s -C "$tree" O="$build" KCONFIG_ALLCONFIG="$build/fragments" allnoconfig > "$build/config.log" 2>&1 ||
+make -s -C "$tree" O="$build" "${arch[@]}" KCONFIG_ALLCONFIG="$build/fragments" allnoconfig > "$build/config.log" 2>&1 ||
 	{ cat "$build/config.log" >&2; exit 1; }
 
 # An option that was not honoured would make tests prove less than they say.
@@ -83,7 +86,7 @@ fi
 say "building the $flavour kernel $version: about 10 minutes on two processors, less with a warm ccache"
 files=$(grep -c '=y$' "$build/.config")
 log=$build/build.log
-make -C "$tree" O="$build" CC="ccache gcc" KBUILD_BUILD_TIMESTAMP=@0 -j"$(nproc)" bzImage modules > "$log" 2>&1 &
+make -C "$tree" O="$build" CC="ccache $cc" KBUILD_BUILD_TIMESTAMP=@0 -j"$(nproc)" "${arch[@]}" "$image" modules > "$log" 2>&1 &
 pid=$!
 while kill -0 $pid 2>/dev/null; do
 	for _ in $(seq 30); do

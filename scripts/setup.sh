@@ -4,6 +4,8 @@
 # Install what building and testing omniommu needs, and print the guest kernel to use.
 #
 # Usage: setup.sh            install what is missing, print "KVER=<version>"
+#        setup.sh --all      and what the whole of the tests needs: to build test kernels, for arm64,
+#                            and the programs of a Debian that guests look at the driver with
 #        setup.sh --check    install nothing; say what is missing, exit 1 if anything is
 #        setup.sh --kver     print the version alone (nothing is installed)
 #        setup.sh --kdir     print the headers directory of that version
@@ -46,7 +48,7 @@ kver=$(versions | tail -n 1)
 case $mode in
 --kver) [ -n "$kver" ] || exit 1; echo "$kver"; exit 0 ;;
 --kdir) [ -n "$kver" ] || exit 1; echo "/usr/src/linux-headers-$kver"; exit 0 ;;
-install|--check) ;;
+install|--all|--check) ;;
 --packages)
 	why=${2:?setup.sh: --packages wants a reason and packages}
 	shift 2
@@ -55,7 +57,7 @@ install|--check) ;;
 			missing="$missing $p"
 	done
 	[ -n "$missing" ] || exit 0 ;;
-*) echo "setup.sh: unknown option '$mode' (want --check, --kver, --kdir, --packages or nothing)" >&2; exit 2 ;;
+*) echo "setup.sh: unknown option '$mode' (want --all, --check, --kver, --kdir, --packages or nothing)" >&2; exit 2 ;;
 esac
 
 needs()
@@ -66,6 +68,7 @@ needs()
 	need kexec-tools kexec
 	need acpica-tools iasl
 	need gcc gcc
+	need ccache ccache
 	need make make
 	need python3 python3
 	need libc6-dev /usr/include/stdio.h
@@ -76,7 +79,31 @@ needs()
 	fi
 	[ -n "$kver" ] || missing="$missing linux-image-6.12-amd64 linux-headers-6.12-amd64"
 }
+needs_all()	# as scripts/kernels.sh, arm64.sh and see_boots.py ask for them
+{
+	need linux-source-6.12 /usr/src/linux-source-6.12.tar.xz
+	need flex flex
+	need bison bison
+	need bc bc
+	need libelf-dev /usr/include/libelf.h
+	need libssl-dev /usr/include/openssl/ssl.h
+	need xz-utils xz
+	need ccache ccache
+	need gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc-12 aarch64-linux-gnu-gcc
+	need libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h
+	need qemu-system-arm qemu-system-aarch64
+	need qemu-efi-aarch64 /usr/share/qemu-efi-aarch64/QEMU_EFI.fd
+	need trace-cmd trace-cmd
+	need bpftrace bpftrace
+	need linux-perf perf
+	need pciutils lspci
+	need libvirt-clients virsh
+}
 [ "$mode" = --packages ] || needs
+if [ "$mode" = --all ]; then
+	needs_all
+	mode=install
+fi
 
 if [ -z "$missing" ]; then
 	[ "$mode" != install ] || echo "KVER=$kver"
@@ -99,7 +126,7 @@ if [ "$(id -u)" != 0 ]; then
 	}
 	sudo=sudo
 fi
-echo "Installing Debian packages with apt-get${why:+, for $why}:$missing"
+echo "Installing Debian packages with apt-get${why:+ $why}:$missing"
 echo "That, and only that, needs root${sudo:+ (sudo may ask for your password once)}: nothing is loaded into this machine's kernel."
 
 # One root shell, so that the password is asked for once.

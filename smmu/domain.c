@@ -2,40 +2,63 @@
 /*
  * SMMUv3 domains: what a unit's capabilities make of one (IHI 0070, 3.4, 6.3).
  *
- * A domain takes its shape (stage, width, walk coherency) from the unit it is
+ * A domain takes its shape (stage, granule, width, walk coherency) from the unit it is
  * made for, once. Another unit serves it only if it can walk the same table;
  * otherwise the attach is refused and callers, as VFIO does, make another
  * domain. No unit caches entries that are not valid, so a map flushes nothing.
+ *
+ * Coherency can't be enforced. What a page's attributes say is what a request
+ * that snoops gets; PCIe's no-snoop turns it into non-cacheable behind both
+ * stages (13.6), and no field of an entry or a descriptor takes that back:
+ * overrides of a stream's attributes come before translation, and stage 2
+ * forcing write-back (S2FWB) overrides stage 1, not the request: it is for
+ * guests that own a stage 1, and left off where there is none. So a user's
+ * domain is tracked as long as a device is attached that can issue no-snoop.
  */
 #include "smmu.h"
 
 #include <linux/sizes.h>
-#include <linux/slab.h>
 
-/* Widths that fit whole tables of 9 bits a level, with 4K granules. */
-#define SMMU_WIDTH_4		48
-#define SMMU_WIDTH_3		39
-/* From here on a stage 2 walk may begin with a fourth level (DDI 0487, D8.2). */
-#define SMMU_S2_FOUR_LEVELS	44
+#define SMMU_WIDTH		48
 
 /*
- * A stage 2 address can't be wider than what the unit puts out. Between three
- * levels and four it would begin with several tables side by side: not worth
- * more than the few bits that cost nothing to leave out.
+ * The highest level that a stage 2 walk may begin at (DDI 0487, D8.2): what
+ * SL0 2 means, if the unit's addresses are wide enough for it.
+ */
+static unsigned int smmu_s2_top(const struct smmu_unit *unit)
+{
+	unsigned int bits = unit->granule == SMMU_16K ? 42 : 44;
+
+	return (unit->granule == SMMU_4K ? 3 : 2) - (unit->oas < bits);
+}
+
+/*
+ * A stage 2 address can't be wider than what the unit puts out. Where that is
+ * a bit more than the levels give it would begin with several tables side by
+ * side: not worth more than the few bits that cost nothing to leave out.
  */
 static void smmu_shape(const struct smmu_unit *unit, struct omni_pt *pt)
 {
-	unsigned int width = SMMU_WIDTH_4;
+	unsigned int granule = unit->granule, width = SMMU_WIDTH;
 
-	pt->top = 3;
-	if (smmu_uses_stage2(unit)) {
-		width = min(unit->oas, SMMU_WIDTH_4);
-		if (width < SMMU_S2_FOUR_LEVELS) {
-			width = min(width, SMMU_WIDTH_3);
-			pt->top = 2;
-		}
-	}
+	if (smmu_uses_stage2(unit))
+		width = min3(unit->oas, width,
+			     granule + (granule - 3) * (smmu_s2_top(unit) + 1));
+	pt->top = DIV_ROUND_UP(width - granule, granule - 3) - 1;
 	pt->last = BIT_ULL(width) - 1;
+}
+
+/* Of leaves: pages, blocks, and what is contiguous of either. */
+static unsigned long smmu_sizes(unsigned int granule)
+{
+	switch (granule) {
+	case SMMU_16K:
+		return SZ_16K | SZ_2M | SZ_32M | SZ_1G;
+	case SMMU_64K:
+		return SZ_64K | SZ_2M | SZ_512M | SZ_16G;
+	default:
+		return SZ_4K | SZ_64K | SZ_2M | SZ_32M | SZ_1G;
+	}
 }
 
 struct omni_domain *smmu_domain_alloc(struct omni_device *od, bool dirty)
@@ -44,52 +67,28 @@ struct omni_domain *smmu_domain_alloc(struct omni_device *od, bool dirty)
 	struct smmu_domain *domain;
 	struct omni_domain *core;
 
-	if (dirty)
+	if (dirty && !smmu_tracks_dirty(unit))
 		return ERR_PTR(-EOPNOTSUPP);
-	domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
-	if (!domain)
+	core = omni_domain_new(&smmu_wing, sizeof(*domain));
+	if (!core)
 		return ERR_PTR(-ENOMEM);
-	core = &domain->core;
-	if (omni_domain_init(core, &smmu_wing))
-		goto err_free;
-
+	domain = to_smmu_domain(core);
 	domain->stage2 = smmu_uses_stage2(unit);
+	domain->format = smmu_format(domain->stage2, unit->granule);
 	domain->oas = unit->oas;
 	core->pt = (struct omni_pt) {
 		.pa_last = BIT_ULL(unit->oas) - 1,
 		.incoherent = !unit->coherent,
 		.nid = dev_to_node(od->dev),
+		.ops = domain->format->pt_ops,
 	};
 	smmu_shape(unit, &core->pt);
-	if (smmu_pt_init(domain))
-		goto err_fini;
-
 	core->flush_added = OMNI_ADDED_FREE;
-	core->iommu.ops = domain->stage2 ? &smmu_s2_ops : &smmu_s1_ops;
-	core->iommu.pgsize_bitmap = SZ_4K | SZ_64K | SZ_2M | SZ_32M | SZ_1G;
-	core->iommu.geometry = (struct iommu_domain_geometry) {
-		.aperture_start = 0,
-		.aperture_end = core->pt.last,
-		.force_aperture = true,
-	};
-	return core;
-
-err_fini:
-	omni_domain_fini(core);
-err_free:
-	kfree(domain);
-	return ERR_PTR(-ENOMEM);
-}
-
-void smmu_domain_free(struct omni_domain *core)
-{
-	struct smmu_domain *domain = to_smmu_domain(core);
-	LIST_HEAD(tables);
-
-	smmu_pt_fini(domain, &tables);
-	omni_tables_done(core, &tables, core->tainted ? -EIO : 0);
-	omni_domain_fini(core);
-	kfree(domain);
+	core->nc.ops = domain->format->nc_ops;
+	core->iommu.ops = dirty ? domain->format->marked_ops : domain->format->ops;
+	core->iommu.dirty_ops = dirty ? domain->format->dirty_ops : NULL;
+	core->iommu.pgsize_bitmap = smmu_sizes(unit->granule);
+	return omni_domain_made(core, core->pt.ops->init(&core->pt));
 }
 
 bool smmu_domain_compatible(struct omni_domain *core, struct omni_unit *core_unit)
@@ -98,7 +97,8 @@ bool smmu_domain_compatible(struct omni_domain *core, struct omni_unit *core_uni
 	const struct smmu_domain *domain = to_smmu_domain(core);
 	struct omni_pt pt = { };
 
-	if (domain->stage2 != smmu_uses_stage2(unit) || domain->oas > unit->oas)
+	if (domain->format != smmu_format(smmu_uses_stage2(unit), unit->granule) ||
+	    domain->oas > unit->oas || (core->iommu.dirty_ops && !smmu_tracks_dirty(unit)))
 		return false;
 	smmu_shape(unit, &pt);
 	if (core->pt.top != pt.top || core->pt.last > pt.last)

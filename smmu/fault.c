@@ -15,10 +15,6 @@
 
 #define SMMU_EVENT_POLL_MS	100
 
-static bool fault_irq = true;
-module_param(fault_irq, bool, 0444);
-MODULE_PARM_DESC(fault_irq, "report faults by interrupt; N: look for them by timer (default: Y)");
-
 /* 7.3.2 and following */
 static const char * const smmu_reasons[] = {
 	[SMMU_EVENT_UUT] = "the access is of a kind the unit does not support",
@@ -48,7 +44,7 @@ static void smmu_fault_resume(struct smmu_unit *unit, u32 sid, u64 q1)
 						  FIELD_GET(SMMU_EVENT1_STAG, q1)));
 
 	cmd.lo |= cpu_to_le64(FIELD_PREP(SMMU_RESUME_RESP, SMMU_RESUME_ABORT));
-	smmu_submit_wait(unit, &cmd, 1);
+	omni_submit_wait(&unit->core, &cmd, 1);
 }
 
 static bool smmu_fault_repeats(const struct omni_fault *a, const struct omni_fault *b)
@@ -74,7 +70,7 @@ static void smmu_event(struct smmu_unit *unit, const struct smmu_event *event,
 	if (id < ARRAY_SIZE(smmu_reasons))
 		f.why = smmu_reasons[id];
 	if (smmu_fault_repeats(last, &f))
-		unit->core.counts.faults++;
+		omni_fault_repeat(&unit->core, &f);
 	else
 		omni_fault_report(&unit->core, &f);
 	*last = f;
@@ -92,20 +88,20 @@ static void smmu_events_read(struct smmu_unit *unit)
 	u32 prod, cons;
 
 	mutex_lock(&e->lock);
-	prod = readl(unit->page1 + SMMU_EVENTQ_PROD);
+	prod = smmu_read32(unit, SMMU_EVENTQ_PROD);
 	cons = e->cons;
 	while ((prod ^ cons) & wrap) {
 		event = e->ring[cons & (BIT(e->lg2) - 1)];
 		cons = (cons & SMMU_QUEUE_OVERFLOW) | ((cons + 1) & wrap);
 		e->cons = cons;
 		/* Read before the slot is given back, as any register write orders. */
-		writel(cons, unit->page1 + SMMU_EVENTQ_CONS);
+		smmu_write32(unit, SMMU_EVENTQ_CONS, cons);
 		smmu_event(unit, &event, &last);
-		prod = readl(unit->page1 + SMMU_EVENTQ_PROD);
+		prod = smmu_read32(unit, SMMU_EVENTQ_PROD);
 	}
 	if ((prod ^ cons) & SMMU_QUEUE_OVERFLOW) {
 		e->cons = cons ^ SMMU_QUEUE_OVERFLOW;
-		writel(e->cons, unit->page1 + SMMU_EVENTQ_CONS);
+		smmu_write32(unit, SMMU_EVENTQ_CONS, e->cons);
 		pr_err_ratelimited("%s: more faults than its queue can hold: some are lost\n",
 				   unit->core.name);
 	}
@@ -171,10 +167,10 @@ static int smmu_irq(struct smmu_unit *unit, int irq, irq_handler_t thread)
 
 static int smmu_wired(struct smmu_unit *unit, const char *name, irq_handler_t thread)
 {
-	return smmu_irq(unit, platform_get_irq_byname_optional(unit->pdev, name), thread);
+	return smmu_irq(unit, smmu_platform_irq(unit, name), thread);
 }
 
-static void smmu_message_set(struct smmu_unit *unit, unsigned int index)
+void smmu_message_set(struct smmu_unit *unit, unsigned int index)
 {
 	static const unsigned int cfg[SMMU_NR_MESSAGES] = {
 		[SMMU_MESSAGE_EVENTQ] = SMMU_EVENTQ_IRQ_CFG,
@@ -186,31 +182,6 @@ static void smmu_message_set(struct smmu_unit *unit, unsigned int index)
 	smmu_write64(unit, cfg[index], addr & SMMU_IRQ_CFG_ADDR);
 	smmu_write32(unit, cfg[index] + SMMU_IRQ_CFG_DATA, msg->data);
 	smmu_write32(unit, cfg[index] + SMMU_IRQ_CFG_ATTR, SMMU_ATTR_DEVICE_NGNRE);
-}
-
-static void smmu_message_write(struct msi_desc *desc, struct msi_msg *msg)
-{
-	struct smmu_unit *unit = dev_get_drvdata(msi_desc_to_dev(desc));
-
-	unit->events.messages[desc->msi_index] = *msg;
-	smmu_message_set(unit, desc->msi_index);
-}
-
-/* Units that have no wires send messages, if the platform takes them. */
-static void smmu_messages_create(struct smmu_unit *unit)
-{
-	struct smmu_events *e = &unit->events;
-	struct device *dev = &unit->pdev->dev;
-
-	if (!(unit->idr0 & SMMU_IDR0_MSI) || !dev->msi.domain)
-		return;
-	platform_set_drvdata(unit->pdev, unit);
-	if (platform_device_msi_init_and_alloc_irqs(dev, SMMU_NR_MESSAGES, smmu_message_write))
-		return;
-	e->signalled = true;
-	e->irq = smmu_irq(unit, msi_get_virq(dev, SMMU_MESSAGE_EVENTQ), smmu_events_interrupt);
-	e->gerror_irq = smmu_irq(unit, msi_get_virq(dev, SMMU_MESSAGE_GERROR),
-				 smmu_gerror_interrupt);
 }
 
 int smmu_events_create(struct smmu_unit *unit)
@@ -225,15 +196,18 @@ int smmu_events_create(struct smmu_unit *unit)
 				     GFP_KERNEL);
 	if (!e->ring)
 		return -ENOMEM;
-	if (!fault_irq)
+	if (!omni_fault_irq)
 		return 0;
 	e->irq = smmu_wired(unit, "combined", smmu_combined_interrupt);
 	if (e->irq)
 		return 0;
 	e->irq = smmu_wired(unit, "eventq", smmu_events_interrupt);
 	e->gerror_irq = smmu_wired(unit, "gerror", smmu_gerror_interrupt);
-	if (!e->irq && !e->gerror_irq)
-		smmu_messages_create(unit);
+	if (!e->irq && !e->gerror_irq && smmu_platform_messages(unit)) {
+		e->irq = smmu_irq(unit, e->virqs[SMMU_MESSAGE_EVENTQ], smmu_events_interrupt);
+		e->gerror_irq = smmu_irq(unit, e->virqs[SMMU_MESSAGE_GERROR],
+					 smmu_gerror_interrupt);
+	}
 	if (!e->irq)
 		pr_info("%s: no interrupt for faults: they are looked for every %d ms\n",
 			unit->core.name, SMMU_EVENT_POLL_MS);
@@ -249,8 +223,7 @@ void smmu_events_destroy(struct smmu_unit *unit)
 	if (e->gerror_irq)
 		free_irq(e->gerror_irq, unit);
 	if (e->signalled)
-		platform_device_msi_free_irqs_all(&unit->pdev->dev);
-	platform_set_drvdata(unit->pdev, NULL);
+		smmu_platform_messages_end(unit);
 	/* A broken unit may still write there. */
 	if (e->ring && !unit->core.broken)
 		dma_free_coherent(&unit->pdev->dev, BIT(e->lg2) * sizeof(*e->ring), e->ring,
@@ -264,8 +237,8 @@ void smmu_events_setup(struct smmu_unit *unit)
 	e->cons = 0;
 	smmu_write64(unit, SMMU_EVENTQ_BASE, SMMU_QUEUE_BASE_RWA | e->dma |
 		     FIELD_PREP(SMMU_QUEUE_BASE_LOG2, e->lg2));
-	writel(0, unit->page1 + SMMU_EVENTQ_PROD);
-	writel(0, unit->page1 + SMMU_EVENTQ_CONS);
+	smmu_write32(unit, SMMU_EVENTQ_PROD, 0);
+	smmu_write32(unit, SMMU_EVENTQ_CONS, 0);
 }
 
 int smmu_events_on(struct smmu_unit *unit)

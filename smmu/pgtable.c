@@ -1,86 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 1 and stage 2 page tables and the hooks that change them: the core's
- * templates with these formats.
+ * Page tables of both stages and all granules, and the hooks that change
+ * them: the core's templates with these formats.
  */
 #include "smmu.h"
 #include "format.h"
 
+/*
+ * The unit marks what is written to such a domain all the time: a page that
+ * was made clean is written through its mark alone. So there is nothing to
+ * switch, and whoever switches it on has the pages cleaned before.
+ */
+static int smmu_set_dirty_tracking(struct iommu_domain *iommu, bool enabled)
+{
+	WRITE_ONCE(to_smmu_domain(to_omni_domain(iommu))->dirty, enabled);
+	return 0;
+}
+
 #define PT_INVALIDATE		smmu_invalidate
+#define PT_TRACKS
+#define PT_HINTS
 
 #define PT_NAME			smmu_s1
-#include "../include/pgtable_engine.h"
-#include "../include/pgtable_hooks.h"
-#undef PT_NAME
+#define PT_PAGE_LG2		SMMU_4K
+#define SMMU_STAGE		1
+#include "instance.h"
+
+#define PT_NAME			smmu_s1_16k
+#define PT_PAGE_LG2		SMMU_16K
+#define SMMU_STAGE		1
+#include "instance.h"
+
+#define PT_NAME			smmu_s1_64k
+#define PT_PAGE_LG2		SMMU_64K
+#define SMMU_STAGE		1
+#include "instance.h"
 
 #define PT_NAME			smmu_s2
-#include "../include/pgtable_engine.h"
-#include "../include/pgtable_hooks.h"
-#undef PT_NAME
+#define PT_PAGE_LG2		SMMU_4K
+#define SMMU_STAGE		2
+#include "instance.h"
 
-/*
- * New entries are ordered before whatever the caller does next to start a
- * device's DMA: a doorbell written with relaxed ordering, too.
- */
-static int smmu_s1_sync_map(struct iommu_domain *iommu, unsigned long iova, size_t size)
+#define PT_NAME			smmu_s2_16k
+#define PT_PAGE_LG2		SMMU_16K
+#define SMMU_STAGE		2
+#include "instance.h"
+
+#define PT_NAME			smmu_s2_64k
+#define PT_PAGE_LG2		SMMU_64K
+#define SMMU_STAGE		2
+#include "instance.h"
+
+const struct smmu_format *smmu_format(bool stage2, unsigned int granule)
 {
-	wmb();	/* see above */
-	return smmu_s1_iotlb_sync_map(iommu, iova, size);
+	switch (granule) {
+	case SMMU_16K:
+		return stage2 ? &smmu_s2_16k_format : &smmu_s1_16k_format;
+	case SMMU_64K:
+		return stage2 ? &smmu_s2_64k_format : &smmu_s1_64k_format;
+	default:
+		return stage2 ? &smmu_s2_format : &smmu_s1_format;
+	}
 }
-
-static int smmu_s2_sync_map(struct iommu_domain *iommu, unsigned long iova, size_t size)
-{
-	wmb();	/* see above */
-	return smmu_s2_iotlb_sync_map(iommu, iova, size);
-}
-
-int smmu_pt_init(struct smmu_domain *domain)
-{
-	struct omni_pt *pt = &domain->core.pt;
-
-	return domain->stage2 ? smmu_s2_init(pt) : smmu_s1_init(pt);
-}
-
-void smmu_pt_fini(struct smmu_domain *domain, struct list_head *tables)
-{
-	struct omni_pt *pt = &domain->core.pt;
-
-	if (domain->stage2)
-		smmu_s2_fini(pt, tables);
-	else
-		smmu_s1_fini(pt, tables);
-}
-
-bool smmu_pt_empty(const struct smmu_domain *domain)
-{
-	const struct omni_pt *pt = &domain->core.pt;
-
-	return domain->stage2 ? smmu_s2_empty(pt) : smmu_s1_empty(pt);
-}
-
-static void smmu_domain_ops_free(struct iommu_domain *iommu)
-{
-	smmu_domain_free(to_omni_domain(iommu));
-}
-
-const struct iommu_domain_ops smmu_s1_ops = {
-	.attach_dev = omni_attach_paging,
-	.map_pages = smmu_s1_map_pages,
-	.unmap_pages = smmu_s1_unmap_pages,
-	.flush_iotlb_all = smmu_s1_flush_iotlb_all,
-	.iotlb_sync_map = smmu_s1_sync_map,
-	.iotlb_sync = smmu_s1_iotlb_sync,
-	.iova_to_phys = smmu_s1_domain_iova_to_phys,
-	.free = smmu_domain_ops_free,
-};
-
-const struct iommu_domain_ops smmu_s2_ops = {
-	.attach_dev = omni_attach_paging,
-	.map_pages = smmu_s2_map_pages,
-	.unmap_pages = smmu_s2_unmap_pages,
-	.flush_iotlb_all = smmu_s2_flush_iotlb_all,
-	.iotlb_sync_map = smmu_s2_sync_map,
-	.iotlb_sync = smmu_s2_iotlb_sync,
-	.iova_to_phys = smmu_s2_domain_iova_to_phys,
-	.free = smmu_domain_ops_free,
-};

@@ -12,7 +12,12 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-/* DDI 0487 D8.3: descriptors with 4K granules, 48 bits of output address */
+/* log2 of the granules there are */
+#define SMMU_4K			12
+#define SMMU_16K		14
+#define SMMU_64K		16
+
+/* DDI 0487 D8.3: descriptors, 48 bits of output address */
 #define SMMU_PTE_VALID		BIT_ULL(0)
 #define SMMU_PTE_TABLE		BIT_ULL(1)	/* at level 0: a page, not reserved */
 #define SMMU_PTE_S1_ATTR	GENMASK_ULL(4, 2)
@@ -28,10 +33,14 @@
 #define SMMU_PTE_AF		BIT_ULL(10)
 #define SMMU_PTE_S1_NG		BIT_ULL(11)
 #define SMMU_PTE_ADDR		GENMASK_ULL(47, 12)
+#define SMMU_PTE_S1_DBM		BIT_ULL(51)	/* read-only: clean, a write makes it writable */
 #define SMMU_PTE_CONT		BIT_ULL(52)
-#define  SMMU_CONT_LG2		4	/* entries that are one leaf, with 4K granules */
 #define SMMU_PTE_XN		BIT_ULL(54)
 #define SMMU_PTE_IGN		BIT_ULL(55)	/* of 58:55, ignored */
+#define SMMU_PTE_IGN2		BIT_ULL(56)	/* likewise */
+/* Of an entry that is not valid, all but bit 0 is ignored. */
+#define SMMU_PTE_OURS_LO	GENMASK_ULL(11, 2)
+#define SMMU_PTE_OURS_HI	GENMASK_ULL(57, 48)
 
 /* Shareability, wherever it is asked for */
 #define SMMU_SH_NONE		0
@@ -71,7 +80,7 @@ struct smmu_cmd {
 #define SMMU_TLBI_HI_LEAF	BIT_ULL(0)
 #define SMMU_TLBI_HI_TTL	GENMASK_ULL(9, 8)
 #define SMMU_TLBI_HI_TG		GENMASK_ULL(11, 10)
-#define  SMMU_TG_4K		1
+#define  SMMU_TG(granule)	(((granule) - SMMU_4K) / 2 + 1)
 #define SMMU_TLBI_HI_ADDR	GENMASK_ULL(63, 12)
 
 /* 4.5 Device TLBs */
@@ -87,6 +96,13 @@ struct smmu_cmd {
 #define  SMMU_OP_SYNC		0x46
 #define SMMU_SYNC_CS		GENMASK_ULL(13, 12)
 #define  SMMU_CS_NONE		0
+#define  SMMU_CS_IRQ		1	/* with an address: write there */
+#define  SMMU_CS_SEV		2	/* wake who waits for an event */
+#define SMMU_SYNC_MSH		GENMASK_ULL(23, 22)
+#define SMMU_SYNC_MSIATTR	GENMASK_ULL(27, 24)
+#define  SMMU_SYNC_CACHED	0xf
+#define SMMU_SYNC_MSIDATA	GENMASK_ULL(63, 32)
+#define SMMU_SYNC_HI_MSIADDR	GENMASK_ULL(51, 2)
 
 /* 5.1 Level 1 stream table descriptor */
 #define SMMU_L1STD_SPAN		GENMASK_ULL(4, 0)
@@ -133,7 +149,10 @@ struct smmu_cd {
 };
 
 #define SMMU_CD0_T0SZ		GENMASK_ULL(5, 0)
-#define SMMU_CD0_TG0		GENMASK_ULL(7, 6)
+#define SMMU_CD0_TG0		GENMASK_ULL(7, 6)	/* also of STE2_S2TG */
+#define  SMMU_TG0_4K		0
+#define  SMMU_TG0_64K		1
+#define  SMMU_TG0_16K		2
 #define SMMU_CD0_IR0		GENMASK_ULL(9, 8)
 #define SMMU_CD0_OR0		GENMASK_ULL(11, 10)
 #define SMMU_CD0_SH0		GENMASK_ULL(13, 12)
@@ -162,6 +181,7 @@ struct smmu_cd {
 #define  SMMU_TTF_AARCH64	2	/* a bit: 3 has AArch32, too */
 #define SMMU_IDR0_COHACC	BIT(4)
 #define SMMU_IDR0_HTTU		GENMASK(7, 6)
+#define  SMMU_HTTU_DIRTY	2
 #define SMMU_IDR0_HYP		BIT(9)
 #define SMMU_IDR0_ATS		BIT(10)
 #define SMMU_IDR0_ASID16	BIT(12)
@@ -191,6 +211,8 @@ struct smmu_cd {
 #define SMMU_IDR5		0x0014
 #define SMMU_IDR5_OAS		GENMASK(2, 0)
 #define SMMU_IDR5_GRAN4K	BIT(4)
+#define SMMU_IDR5_GRAN16K	BIT(5)
+#define SMMU_IDR5_GRAN64K	BIT(6)
 
 #define SMMU_IIDR		0x0018
 #define SMMU_AIDR		0x001c
@@ -261,8 +283,8 @@ struct smmu_cd {
 #define SMMU_PAGE0_SIZE		0x0e00
 /* Page 1 is 64K behind page 0 */
 #define SMMU_PAGE1		0x10000
-#define SMMU_EVENTQ_PROD	0x00a8	/* in page 1 */
-#define SMMU_EVENTQ_CONS	0x00ac	/* in page 1 */
+#define SMMU_EVENTQ_PROD	(SMMU_PAGE1 + 0x00a8)
+#define SMMU_EVENTQ_CONS	(SMMU_PAGE1 + 0x00ac)
 #define SMMU_QUEUE_OVERFLOW	BIT(31)
 
 /* 7.3 Events: 256 bits */

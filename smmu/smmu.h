@@ -12,6 +12,10 @@
 #include <linux/platform_device.h>
 #include <linux/workqueue.h>
 
+#ifdef CONFIG_ARM64
+#include <asm/arch_timer.h>
+#endif
+
 #define SMMU_QUEUE_LG2_MAX	10
 #define SMMU_EVENTS_LG2_MAX	7
 
@@ -25,24 +29,17 @@
 
 /**
  * struct smmu_queue - command queue
- * @lock: protects everything but @head
  * @ring: commands
+ * @synced: by the slot of a CMD_SYNC, the low bits of the position behind it,
+ *	which the unit writes when it is complete; NULL where the unit does not
  * @lg2: how many, as a power of two
- * @tail: position of the next command; positions only grow
- * @head: position up to which the unit is known to have consumed
- * @errors: errors met, each of which may have dropped commands in flight
- * @on: the unit reads it
- * @dead: a wait met its deadline: nothing is submitted any more
+ * @dozes: a long wait sleeps until the next event
  */
 struct smmu_queue {
-	raw_spinlock_t lock;	/* see @lock above */
 	struct smmu_cmd *ring;
+	u32 *synced;
 	unsigned int lg2;
-	u64 tail;
-	atomic64_t head;
-	unsigned int errors;
-	bool on;
-	bool dead;
+	bool dozes;
 };
 
 /* Messages of a unit, by their index in the kernel's table for its device. */
@@ -62,6 +59,7 @@ enum {
  * @irq: interrupt of the event queue, 0 if it is polled
  * @gerror_irq: interrupt of global errors, 0 if there is none of its own
  * @messages: the interrupts are messages, these, by SMMU_MESSAGE_*
+ * @virqs: the kernel's numbers for them
  * @signalled: they are in use
  * @poll: looks for events where there is no interrupt
  */
@@ -74,6 +72,7 @@ struct smmu_events {
 	int irq;
 	int gerror_irq;
 	struct msi_msg messages[SMMU_NR_MESSAGES];
+	int virqs[SMMU_NR_MESSAGES];
 	bool signalled;
 	struct delayed_work poll;
 };
@@ -92,6 +91,8 @@ struct smmu_events {
  * @idr5: IDR5
  * @coherent: its accesses to tables and queues are snooped
  * @oas: bits of physical address it can put out
+ * @page_lg2: log2 of the largest granule that is of use: the kernel's pages
+ * @granule: log2 of the granule of its tables
  * @sid_bits: bits of stream ID its table serves
  * @tables_lock: serialises changes of stream table and CDs
  * @l1: first level of the stream table, NULL if it is linear
@@ -100,6 +101,7 @@ struct smmu_events {
  * @cds: context descriptors by ASID, a page of them at a time
  * @queue: commands
  * @events: events and interrupts
+ * @model: the hardware model in the unit's place, in the KUnit module
  */
 struct smmu_unit {
 	struct omni_unit core;
@@ -114,6 +116,8 @@ struct smmu_unit {
 	u32 idr5;
 	bool coherent;
 	unsigned int oas;
+	unsigned int page_lg2;
+	unsigned int granule;
 	unsigned int sid_bits;
 	struct mutex tables_lock;	/* see @tables_lock above */
 	__le64 *l1;
@@ -122,6 +126,9 @@ struct smmu_unit {
 	struct smmu_cd **cds;
 	struct smmu_queue queue;
 	struct smmu_events events;
+#ifdef OMNI_KUNIT
+	struct smmu_model *model;
+#endif
 };
 
 static inline struct smmu_unit *to_smmu_unit(struct omni_unit *unit)
@@ -130,16 +137,42 @@ static inline struct smmu_unit *to_smmu_unit(struct omni_unit *unit)
 }
 
 /**
+ * struct smmu_format - a page-table format, and an instance of the engine
+ * @granule: log2 of its granule
+ * @ops: hooks of its domains
+ * @marked_ops: the same for those that are asked for what was written, of
+ *	stage 1 alone
+ * @dirty_ops: how they are asked
+ * @nc_ops: hooks for the tracker
+ * @pt_ops: for omni_pt.ops
+ */
+struct smmu_format {
+	unsigned int granule;
+	const struct iommu_domain_ops *ops;
+	const struct iommu_domain_ops *marked_ops;
+	const struct iommu_dirty_ops *dirty_ops;
+	const struct omni_nc_ops *nc_ops;
+	const struct omni_pt_ops *pt_ops;
+};
+
+/**
  * struct smmu_domain - a paging domain
  * @core: the core's part
+ * @format: of its table
  * @stage2: its table is of stage 2, for units without stage 1
+ * @dirty: somebody wants to know what was written
  * @oas: bits of physical address it may hold
  */
 struct smmu_domain {
 	struct omni_domain core;
+	const struct smmu_format *format;
 	bool stage2;
+	bool dirty;
 	unsigned int oas;
 };
+
+/* It is freed as what the core knows of it. */
+static_assert(!offsetof(struct smmu_domain, core));
 
 static inline struct smmu_domain *to_smmu_domain(struct omni_domain *domain)
 {
@@ -152,20 +185,75 @@ static inline bool smmu_uses_stage2(const struct smmu_unit *unit)
 	return !(unit->idr0 & SMMU_IDR0_S1P);
 }
 
+/* Marks what is written, in leaves of stage 1: in memory as CPUs see it. */
+static inline bool smmu_tracks_dirty(const struct smmu_unit *unit)
+{
+	return unit->coherent && !smmu_uses_stage2(unit) &&
+	       FIELD_GET(SMMU_IDR0_HTTU, unit->idr0) >= SMMU_HTTU_DIRTY;
+}
+
+/*
+ * Registers. In the KUnit module a unit may be a hardware model, which stands
+ * behind the same functions, and behind those of platform.c below.
+ */
+#ifdef OMNI_KUNIT
+u32 smmu_read32(const struct smmu_unit *unit, unsigned int reg);
+void smmu_write32(const struct smmu_unit *unit, unsigned int reg, u32 value);
+void smmu_write64(const struct smmu_unit *unit, unsigned int reg, u64 value);
+#else
+static inline void __iomem *smmu_reg(const struct smmu_unit *unit, unsigned int reg)
+{
+	return reg < SMMU_PAGE1 ? unit->regs + reg : unit->page1 + (reg - SMMU_PAGE1);
+}
+
 static inline u32 smmu_read32(const struct smmu_unit *unit, unsigned int reg)
 {
-	return readl(unit->regs + reg);
+	return readl(smmu_reg(unit, reg));
 }
 
 static inline void smmu_write32(const struct smmu_unit *unit, unsigned int reg, u32 value)
 {
-	writel(value, unit->regs + reg);
+	writel(value, smmu_reg(unit, reg));
 }
 
 static inline void smmu_write64(const struct smmu_unit *unit, unsigned int reg, u64 value)
 {
-	writeq(value, unit->regs + reg);
+	writeq(value, smmu_reg(unit, reg));
 }
+#endif
+
+/*
+ * Sleep until an event: @word is no longer @value, or, without a word, the
+ * unit has completed a CMD_SYNC that wakes. There are other events, and one
+ * may get lost in between. So it is safe, for whoever has a deadline, where a
+ * timer sends events all the time (every 100 us), and nowhere else.
+ */
+#ifdef OMNI_KUNIT
+bool smmu_can_doze(const struct smmu_unit *unit);
+void smmu_doze(const struct smmu_unit *unit, u32 *word, u32 value);
+#elif defined(CONFIG_ARM64)
+static inline bool smmu_can_doze(const struct smmu_unit *unit)
+{
+	return arch_timer_have_evtstrm_feature();
+}
+
+static inline void smmu_doze(const struct smmu_unit *unit, u32 *word, u32 value)
+{
+	if (word)
+		__cmpwait_relaxed(word, value);
+	else
+		wfe();
+}
+#else
+static inline bool smmu_can_doze(const struct smmu_unit *unit)
+{
+	return false;
+}
+
+static inline void smmu_doze(const struct smmu_unit *unit, u32 *word, u32 value)
+{
+}
+#endif
 
 /* Tables and queues are read without snooping by a unit that is not coherent (N7). */
 static inline void smmu_clean(const struct smmu_unit *unit, void *addr, size_t len)
@@ -188,6 +276,16 @@ extern const struct omni_wing smmu_wing;
 bool smmu_firmware_is_unit(struct device *dev);
 
 /**
+ * smmu_firmware_check() - does devicetree say in order who is behind which unit?
+ *
+ * What is wrong, of which node and where in it, is printed (L4).
+ *
+ * Return: 0, or -EINVAL.
+ * Context: may sleep.
+ */
+int smmu_firmware_check(void);
+
+/**
  * smmu_firmware_early_streams() - stream IDs whose DMA goes on already
  * @unit: the unit
  * @fn: called for each, an ID may come more than once; stops at an error
@@ -200,6 +298,110 @@ bool smmu_firmware_is_unit(struct device *dev);
  */
 int smmu_firmware_early_streams(struct smmu_unit *unit,
 				int (*fn)(struct smmu_unit *unit, u32 sid));
+
+/**
+ * smmu_firmware_left_streams() - stream IDs of a device that its driver has left
+ * @dev: a device on the platform's or a PCI bus, not bound
+ * @unit: the unit
+ * @fn: called for each one behind @unit that no other device which was bound
+ *	without an IOMMU uses
+ *
+ * Context: may sleep.
+ */
+void smmu_firmware_left_streams(struct device *dev, struct smmu_unit *unit,
+				int (*fn)(struct smmu_unit *unit, u32 sid));
+
+/* platform.c */
+
+/**
+ * smmu_platform_start() - begin to take units
+ * @wing: this wing
+ *
+ * Return: units found so far, 0 for none, or -errno with none taken.
+ * Context: may sleep.
+ */
+int smmu_platform_start(const struct omni_wing *wing);
+
+/**
+ * smmu_platform_finish() - take no more
+ *
+ * Context: may sleep.
+ */
+void smmu_platform_finish(void);
+
+/**
+ * smmu_platform_find() - the unit that a firmware node stands for
+ * @fwnode: the node
+ *
+ * The kernel knows a unit as soon as it is registered, before it is bound.
+ *
+ * Return: the unit, or NULL if there is none that is on.
+ * Context: may sleep.
+ */
+struct smmu_unit *smmu_platform_find(const struct fwnode_handle *fwnode);
+
+/**
+ * smmu_platform_forget() - a unit that was found goes
+ * @unit: the unit
+ *
+ * Context: may sleep.
+ */
+void smmu_platform_forget(struct smmu_unit *unit);
+
+/**
+ * smmu_platform_claim() - get hold of a unit's registers
+ * @unit: a unit with nothing but its platform device
+ *
+ * Return: 0 with its name, registers, coherency and page size set; -ENODEV, -EBUSY or
+ * -ENOMEM.
+ * Context: may sleep.
+ */
+int smmu_platform_claim(struct smmu_unit *unit);
+
+/**
+ * smmu_platform_snoops() - do a device's accesses snoop, whatever they ask for?
+ * @dev: any device
+ *
+ * Return: true if the firmware says so.
+ * Context: any, units being there.
+ */
+bool smmu_platform_snoops(struct device *dev);
+
+/**
+ * smmu_platform_irq() - one of a unit's wires
+ * @unit: the unit
+ * @name: the wire's name
+ *
+ * Return: the kernel's number for it, or -errno.
+ * Context: may sleep.
+ */
+int smmu_platform_irq(struct smmu_unit *unit, const char *name);
+
+/**
+ * smmu_platform_messages() - let a unit that has no wires send messages
+ * @unit: the unit
+ *
+ * Return: true with @unit->events.virqs set; false if it or the platform can't.
+ * Context: may sleep.
+ */
+bool smmu_platform_messages(struct smmu_unit *unit);
+
+/**
+ * smmu_platform_messages_end() - undo that
+ * @unit: the unit
+ *
+ * Context: may sleep.
+ */
+void smmu_platform_messages_end(struct smmu_unit *unit);
+
+/**
+ * smmu_platform_regions() - append what the firmware reserves for a device
+ * @dev: the device
+ * @head: the list that get_resv_regions fills
+ *
+ * Context: may sleep.
+ */
+void smmu_platform_regions(struct device *dev, struct list_head *head);
 
 /* unit.c */
 
@@ -307,16 +509,7 @@ void smmu_submit(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned i
  */
 int smmu_wait(struct smmu_unit *unit, const struct omni_ticket *ticket);
 
-/**
- * smmu_submit_wait() - submit, wait, and submit again after errors
- * @unit: the unit
- * @cmds: the commands
- * @nr: how many, at most OMNI_SUBMIT_MAX
- *
- * Return: 0, -ETIMEDOUT or -EIO.
- * Context: any.
- */
-int smmu_submit_wait(struct smmu_unit *unit, const struct smmu_cmd *cmds, unsigned int nr);
+extern const struct omni_queue_ops smmu_queue_ops;
 
 /**
  * smmu_queue_error() - look for an error of the queue and recover
@@ -333,6 +526,15 @@ static inline struct smmu_cmd smmu_cmd(u8 op, u32 top, u64 hi)
 		.lo = cpu_to_le64(FIELD_PREP(SMMU_CMD_OP, op) |
 				  FIELD_PREP(SMMU_CMD_SID, top)),
 		.hi = cpu_to_le64(hi),
+	};
+}
+
+/* 4.6: nothing behind it begins before what stands before it is complete. */
+static inline struct smmu_cmd smmu_cmd_sync(void)
+{
+	return (struct smmu_cmd) {
+		.lo = cpu_to_le64(FIELD_PREP(SMMU_CMD_OP, SMMU_OP_SYNC) |
+				  FIELD_PREP(SMMU_SYNC_CS, SMMU_CS_NONE)),
 	};
 }
 
@@ -389,6 +591,19 @@ int smmu_tables_reserve(struct smmu_unit *unit, u32 sid, bool ats);
 int smmu_tables_open(struct smmu_unit *unit, u32 sid);
 
 /**
+ * smmu_tables_close() - refuse a stream that smmu_tables_open() has let through
+ * @unit: the unit
+ * @sid: stream ID
+ *
+ * A stream that was attached since, or belongs to a device that the core
+ * knows, is left as it is.
+ *
+ * Return: 0 or a failed invalidation's error.
+ * Context: may sleep.
+ */
+int smmu_tables_close(struct smmu_unit *unit, u32 sid);
+
+/**
  * smmu_stream_is_open() - does a stream reach memory untranslated?
  * @unit: the unit
  * @sid: a stream ID that smmu_tables_reserve() has seen
@@ -410,37 +625,30 @@ bool smmu_stream_is_open(struct smmu_unit *unit, u32 sid);
  */
 int smmu_attach(struct omni_device *od, struct omni_domain *domain, u32 tag);
 
+/**
+ * smmu_write() - omni_wing.write
+ * @od: the device
+ * @to: a struct smmu_image, or NULL to put back
+ * @changes: the entries
+ * @nr: how many, and how many differed
+ *
+ * Return: 0 or the first error of the invalidations.
+ * Context: may sleep, smmu_unit.tables_lock held. 3.21, 5.2.
+ */
+int smmu_write(struct omni_device *od, const void *to, struct omni_change *changes,
+	       unsigned int *nr);
+
 /* pgtable.c */
 
-extern const struct iommu_domain_ops smmu_s1_ops;
-extern const struct iommu_domain_ops smmu_s2_ops;
-
 /**
- * smmu_pt_init() - make a domain's empty page table
- * @domain: the domain, its stage and the shape of its table set
+ * smmu_format() - a page-table format
+ * @stage2: of stage 2
+ * @granule: log2 of its granule
  *
- * Return: 0 or -ENOMEM.
- * Context: may sleep.
- */
-int smmu_pt_init(struct smmu_domain *domain);
-
-/**
- * smmu_pt_fini() - take it apart
- * @domain: the domain, in nobody's use
- * @tables: receives all its tables
- *
+ * Return: the format.
  * Context: any.
  */
-void smmu_pt_fini(struct smmu_domain *domain, struct list_head *tables);
-
-/**
- * smmu_pt_empty() - does a domain map nothing?
- * @domain: the domain, not being changed
- *
- * Return: true if no leaf is present.
- * Context: any.
- */
-bool smmu_pt_empty(const struct smmu_domain *domain);
+const struct smmu_format *smmu_format(bool stage2, unsigned int granule);
 
 /* domain.c */
 
@@ -449,18 +657,11 @@ bool smmu_pt_empty(const struct smmu_domain *domain);
  * @od: the device
  * @dirty: it shall track dirty pages
  *
- * Return: the domain, ERR_PTR(-EOPNOTSUPP) if @dirty, or ERR_PTR(-ENOMEM).
+ * Return: the domain, ERR_PTR(-EOPNOTSUPP) if the unit can't do @dirty, or
+ * ERR_PTR(-ENOMEM).
  * Context: may sleep.
  */
 struct omni_domain *smmu_domain_alloc(struct omni_device *od, bool dirty);
-
-/**
- * smmu_domain_free() - free a domain that is attached nowhere
- * @domain: the domain
- *
- * Context: may sleep.
- */
-void smmu_domain_free(struct omni_domain *domain);
 
 /**
  * smmu_domain_compatible() - can a unit walk a domain's table as it is?
@@ -510,6 +711,15 @@ struct smmu_cmd smmu_cmd_device_tlb(u32 sid, u64 page, unsigned int lg2);
 /* fault.c */
 
 /**
+ * smmu_message_set() - tell the unit one of its messages
+ * @unit: the unit
+ * @index: which
+ *
+ * Context: any. 3.18.
+ */
+void smmu_message_set(struct smmu_unit *unit, unsigned int index);
+
+/**
  * smmu_events_create() - allocate the event queue, get interrupts or a timer
  * @unit: the unit
  *
@@ -550,5 +760,19 @@ int smmu_events_on(struct smmu_unit *unit);
  * Context: may sleep.
  */
 void smmu_events_off(struct smmu_unit *unit);
+
+/* show.c */
+
+extern const struct omni_show_ops smmu_show_ops;
+
+/**
+ * smmu_ste() - the entry of a stream
+ * @unit: the unit
+ * @sid: a stream ID that smmu_tables_reserve() has seen
+ *
+ * Return: the entry.
+ * Context: any.
+ */
+struct smmu_ste *smmu_ste(struct smmu_unit *unit, u32 sid);
 
 #endif

@@ -39,16 +39,6 @@ struct smmu_image {
 	u64 root;
 };
 
-/**
- * struct smmu_change - one entry that an attach changed
- * @sid: whose
- * @old: what it was
- */
-struct smmu_change {
-	u32 sid;
-	struct smmu_image old;
-};
-
 static void *smmu_table_alloc(struct smmu_unit *unit, size_t size)
 {
 	void *table = alloc_pages_exact(PAGE_ALIGN(size), GFP_KERNEL | __GFP_ZERO);
@@ -117,7 +107,7 @@ void smmu_tables_setup(struct smmu_unit *unit)
 	smmu_write32(unit, SMMU_STRTAB_BASE_CFG, cfg);
 }
 
-static struct smmu_ste *smmu_ste(struct smmu_unit *unit, u32 sid)
+struct smmu_ste *smmu_ste(struct smmu_unit *unit, u32 sid)
 {
 	if (!unit->l1)
 		return &unit->l2[0][sid];
@@ -155,7 +145,7 @@ static int smmu_sync_entry(struct smmu_unit *unit, u32 sid, bool leaf)
 {
 	struct smmu_cmd cmd = smmu_cmd(SMMU_OP_CFGI_STE, sid, leaf ? SMMU_CFGI_HI_LEAF : 0);
 
-	return unit->queue.on ? smmu_submit_wait(unit, &cmd, 1) : 0;
+	return unit->core.queue.on ? omni_submit_wait(&unit->core, &cmd, 1) : 0;
 }
 
 static void smmu_store(struct smmu_unit *unit, __le64 *q, u64 value)
@@ -233,9 +223,39 @@ int smmu_tables_open(struct smmu_unit *unit, u32 sid)
 	return ret;
 }
 
+static void smmu_note_user(struct omni_device *od, void *arg)
+{
+	*(bool *)arg = od;
+}
+
+int smmu_tables_close(struct smmu_unit *unit, u32 sid)
+{
+	bool used = false;
+	int ret = 0;
+
+	omni_find_device(&unit->core, sid, smmu_note_user, &used);
+	mutex_lock(&unit->tables_lock);
+	if (!used && !(sid >> unit->sid_bits) && (!unit->l1 || unit->l2[sid >> SMMU_SPLIT]) &&
+	    smmu_stream_is_open(unit, sid)) {
+		smmu_store(unit, &smmu_ste(unit, sid)->q[0], smmu_config(SMMU_CONFIG_ABORT));
+		ret = smmu_sync_entry(unit, sid, true);
+		pr_info("%s: stream %#x is refused: its driver, which came before the module, has gone\n",
+			unit->core.name, sid);
+	}
+	mutex_unlock(&unit->tables_lock);
+	return ret;
+}
+
 bool smmu_stream_is_open(struct smmu_unit *unit, u32 sid)
 {
 	return smmu_config_of(le64_to_cpu(smmu_ste(unit, sid)->q[0])) == SMMU_CONFIG_BYPASS;
+}
+
+/* 5.2, 5.4: a granule in an entry or a context descriptor */
+static unsigned int smmu_tg0(unsigned int granule)
+{
+	return granule == SMMU_16K ? SMMU_TG0_16K :
+	       granule == SMMU_64K ? SMMU_TG0_64K : SMMU_TG0_4K;
 }
 
 /* The place of a tag's context descriptor; an attach does not fail for it. */
@@ -262,6 +282,7 @@ static struct smmu_cd *smmu_cd_of(struct smmu_unit *unit, struct smmu_domain *do
 	u64 q0;
 
 	q0 = FIELD_PREP(SMMU_CD0_T0SZ, 64 - fls64(pt->last)) |
+	     FIELD_PREP(SMMU_CD0_TG0, smmu_tg0(unit->granule)) |
 	     FIELD_PREP(SMMU_CD0_IR0, walk) | FIELD_PREP(SMMU_CD0_OR0, walk) |
 	     FIELD_PREP(SMMU_CD0_SH0, share) | SMMU_CD0_EPD1 | SMMU_CD0_V |
 	     FIELD_PREP(SMMU_CD0_IPS, FIELD_GET(SMMU_IDR5_OAS, unit->idr5)) |
@@ -269,6 +290,8 @@ static struct smmu_cd *smmu_cd_of(struct smmu_unit *unit, struct smmu_domain *do
 	     FIELD_PREP(SMMU_CD0_ASID, tag);
 	if (FIELD_GET(SMMU_IDR0_STALL_MODEL, unit->idr0) == SMMU_STALL_FORCED)
 		q0 |= SMMU_CD0_S;
+	if (domain->core.iommu.dirty_ops)
+		q0 |= SMMU_CD0_HA | SMMU_CD0_HD;
 	new.q[0] = cpu_to_le64(q0);
 	new.q[1] = cpu_to_le64(virt_to_phys(pt->root));
 	/* In the order of SMMU_ATTR_UNCACHED, _CACHED, _DEVICE. */
@@ -292,7 +315,8 @@ static void smmu_image_stage2(struct smmu_unit *unit, const struct smmu_domain *
 	image->config = smmu_config(SMMU_CONFIG_S2);
 	image->vmid = FIELD_PREP(SMMU_STE2_S2VMID, tag) |
 		      FIELD_PREP(SMMU_STE2_S2T0SZ, 64 - fls64(pt->last)) |
-		      FIELD_PREP(SMMU_STE2_S2SL0, pt->top - 1) |
+		      FIELD_PREP(SMMU_STE2_S2SL0, pt->top - (unit->granule == SMMU_4K)) |
+		      FIELD_PREP(SMMU_STE2_S2TG, smmu_tg0(unit->granule)) |
 		      FIELD_PREP(SMMU_STE2_S2IR0, walk) | FIELD_PREP(SMMU_STE2_S2OR0, walk) |
 		      FIELD_PREP(SMMU_STE2_S2SH0, share) |
 		      FIELD_PREP(SMMU_STE2_S2PS, FIELD_GET(SMMU_IDR5_OAS, unit->idr5)) |
@@ -350,8 +374,25 @@ static u32 smmu_image_tag(const struct smmu_image *image)
 	}
 }
 
+static struct smmu_image smmu_change_was(const struct omni_change *change)
+{
+	return (struct smmu_image) {
+		.config = change->was[0],
+		.vmid = change->was[1],
+		.root = change->was[2],
+	};
+}
+
+/* The tag that a changed entry used. */
+static u32 smmu_change_tag(const struct omni_change *change)
+{
+	const struct smmu_image was = smmu_change_was(change);
+
+	return smmu_image_tag(&was);
+}
+
 /* What has to follow a set of changed entries. */
-static int smmu_flush_changes(struct omni_device *od, const struct smmu_change *changes,
+static int smmu_flush_changes(struct omni_device *od, const struct omni_change *changes,
 			      unsigned int nr)
 {
 	struct smmu_unit *unit = to_smmu_unit(od->unit);
@@ -360,24 +401,24 @@ static int smmu_flush_changes(struct omni_device *od, const struct smmu_change *
 	int ret;
 
 	for (i = 0; i < nr; i++)
-		cmds[n++] = smmu_cmd(SMMU_OP_CFGI_STE, changes[i].sid, SMMU_CFGI_HI_LEAF);
-	ret = smmu_submit_wait(unit, cmds, n);
+		cmds[n++] = smmu_cmd(SMMU_OP_CFGI_STE, changes[i].rid, SMMU_CFGI_HI_LEAF);
+	ret = omni_submit_wait(&unit->core, cmds, n);
 	if (ret)
 		return ret;
 
 	/* Only now can nothing come to the TLBs any more by the old entries. */
 	for (i = 0, n = 0; i < nr; i++) {
-		u32 tag = smmu_image_tag(&changes[i].old);
+		u32 tag = smmu_change_tag(&changes[i]);
 
 		for (j = 0; j < i && tag; j++)
-			if (smmu_image_tag(&changes[j].old) == tag)
+			if (smmu_change_tag(&changes[j]) == tag)
 				tag = 0;
 		if (tag)
 			cmds[n++] = smmu_cmd_all_of_tag(unit, tag);
 	}
 	for (i = 0; READ_ONCE(od->ats) && i < nr; i++)
-		cmds[n++] = smmu_cmd_device_tlb(changes[i].sid, 0, SMMU_ATC_ALL);
-	return n ? smmu_submit_wait(unit, cmds, n) : 0;
+		cmds[n++] = smmu_cmd_device_tlb(changes[i].rid, 0, SMMU_ATC_ALL);
+	return n ? omni_submit_wait(&unit->core, cmds, n) : 0;
 }
 
 static bool smmu_same(const struct smmu_image *a, const struct smmu_image *b)
@@ -388,104 +429,51 @@ static bool smmu_same(const struct smmu_image *a, const struct smmu_image *b)
 	       (a->vmid == b->vmid && a->root == b->root);
 }
 
-/* Change one batch and flush; all entries change even where a flush fails. */
-static int smmu_write_batch(struct omni_device *od, const u32 *sids, unsigned int nr,
-			    const struct smmu_image *new, struct smmu_change *changes,
-			    unsigned int *changed)
+int smmu_write(struct omni_device *od, const void *to, struct omni_change *changes,
+	       unsigned int *nr)
 {
 	struct smmu_unit *unit = to_smmu_unit(od->unit);
+	struct smmu_image new, old;
 	unsigned int i, n = 0;
 	int ret, err = 0;
 
-	for (i = 0; i < nr; i++) {
-		/* A device that leaves takes no entry away from others. */
-		if (od->leaving && omni_rid_shared(od, sids[i]))
-			continue;
-		changes[n].sid = sids[i];
-		ret = smmu_entry_change(unit, sids[i], new, &changes[n].old);
-		n += !smmu_same(&changes[n].old, new);
+	for (i = 0; i < *nr; i++) {
+		u32 sid = changes[i].rid;
+
+		new = to ? *(const struct smmu_image *)to : smmu_change_was(&changes[i]);
+		ret = smmu_entry_change(unit, sid, &new, &old);
 		err = err ?: ret;
+		if (!smmu_same(&old, &new))
+			changes[n++] = (struct omni_change) {
+				.rid = sid,
+				.was = { old.config, old.vmid, old.root },
+			};
 	}
-	*changed += n;
+	*nr = n;
 	ret = n ? smmu_flush_changes(od, changes, n) : 0;
 	return err ?: ret;
-}
-
-/* Put entries back as they were; the unit may have cached the new ones. */
-static void smmu_revert(struct omni_device *od, struct smmu_change *changes, unsigned int nr)
-{
-	struct smmu_unit *unit = to_smmu_unit(od->unit);
-	struct smmu_image old;
-	unsigned int i, k, n;
-
-	for (i = 0; i < nr; i += n) {
-		n = min(nr - i, OMNI_ATTACH_BATCH);
-		for (k = i; k < i + n; k++) {
-			old = changes[k].old;
-			smmu_entry_change(unit, changes[k].sid, &old, &changes[k].old);
-		}
-		smmu_flush_changes(od, &changes[i], n);
-	}
-}
-
-static int smmu_write_entries(struct omni_device *od, const struct smmu_image *new,
-			      bool revert)
-{
-	struct smmu_unit *unit = to_smmu_unit(od->unit);
-	struct smmu_change few[OMNI_ATTACH_BATCH], *changes = few;
-	unsigned int i, n, changed = 0;
-	int ret, err = 0;
-
-	/* A detach can't fail. */
-	if (od->nr_rids > ARRAY_SIZE(few))
-		changes = kmalloc_array(od->nr_rids, sizeof(*changes),
-					GFP_KERNEL | __GFP_NOFAIL);
-
-	mutex_lock(&unit->tables_lock);
-	for (i = 0; i < od->nr_rids && !(err && revert); i += n) {
-		n = min(od->nr_rids - i, OMNI_ATTACH_BATCH);
-		ret = smmu_write_batch(od, &od->rids[i], n, new, &changes[changed], &changed);
-		err = err ?: ret;
-	}
-	if (err && revert)
-		smmu_revert(od, changes, changed);
-	mutex_unlock(&unit->tables_lock);
-
-	if (changes != few)
-		kfree(changes);
-	return err;
 }
 
 int smmu_attach(struct omni_device *od, struct omni_domain *core, u32 tag)
 {
 	struct smmu_unit *unit = to_smmu_unit(od->unit);
 	bool paging = core && core != &omni_identity;
-	bool ats = paging && od->ats_depth;
 	struct smmu_image new = { .config = smmu_config(SMMU_CONFIG_ABORT) };
 	struct smmu_domain *domain;
 	int ret;
 
+	mutex_lock(&unit->tables_lock);
 	if (paging) {
 		domain = to_smmu_domain(core);
-		mutex_lock(&unit->tables_lock);
 		if (domain->stage2)
 			smmu_image_stage2(unit, domain, tag, &new);
 		else
 			new.config = smmu_config(SMMU_CONFIG_S1) |
 				     virt_to_phys(smmu_cd_of(unit, domain, tag));
-		mutex_unlock(&unit->tables_lock);
 	} else if (core) {
 		new.config = smmu_config(SMMU_CONFIG_BYPASS);
 	}
-
-	/* Translation requests are refused by every other kind of entry. */
-	if (!ats)
-		omni_ats_off(od);
-	ret = smmu_write_entries(od, &new, paging);
-	if (ret)
-		return ret;
-
-	if (ats)
-		omni_ats_on(od);
-	return 0;
+	ret = omni_write_entries(od, &new, paging);
+	mutex_unlock(&unit->tables_lock);
+	return ret;
 }

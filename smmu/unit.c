@@ -8,7 +8,7 @@
  */
 #include "smmu.h"
 
-#include <linux/dma-map-ops.h>
+#include <linux/dma-mapping.h>
 #include <linux/iopoll.h>
 #include <linux/ioport.h>
 #include <linux/slab.h>
@@ -27,13 +27,20 @@ int smmu_unit_control(struct smmu_unit *unit, unsigned int reg, u32 value)
 	return ret;
 }
 
-/* 6.3, IDR5.OAS: codes beyond the last are wider ones that 4K tables can't hold. */
+/* 6.3, IDR5.OAS: codes beyond the last are wider ones that the tables don't hold. */
 static unsigned int smmu_oas(u32 idr5)
 {
 	static const u8 bits[] = { 32, 36, 40, 42, 44, 48 };
 	unsigned int code = FIELD_GET(SMMU_IDR5_OAS, idr5);
 
 	return bits[min(code, ARRAY_SIZE(bits) - 1)];
+}
+
+/* 6.3, IDR5: the smallest granule, 0 if there is none. */
+static unsigned int smmu_granule(u32 idr5)
+{
+	return idr5 & SMMU_IDR5_GRAN4K ? SMMU_4K : idr5 & SMMU_IDR5_GRAN16K ? SMMU_16K :
+	       idr5 & SMMU_IDR5_GRAN64K ? SMMU_64K : 0;
 }
 
 static bool smmu_reaches_memory(const struct smmu_unit *unit)
@@ -58,8 +65,11 @@ static const char *smmu_unfit(const struct smmu_unit *unit)
 		return "it reads no AArch64 page tables";
 	if (FIELD_GET(SMMU_IDR0_TTENDIAN, unit->idr0) == SMMU_TTENDIAN_BIG)
 		return "it reads big-endian page tables only";
-	if (!(unit->idr5 & SMMU_IDR5_GRAN4K))
-		return "it has no 4K granules";
+	if (!unit->granule)
+		return "it has no granules";
+	/* The kernel's own pages could not be mapped one by one. */
+	if (unit->granule > unit->page_lg2)
+		return "its smallest granule is larger than the kernel's pages";
 	if (unit->idr1 & (SMMU_IDR1_TABLES_PRESET | SMMU_IDR1_QUEUES_PRESET | SMMU_IDR1_REL))
 		return "its tables or queues are at a fixed place";
 	if (BIT(FIELD_GET(SMMU_IDR1_CMDQS, unit->idr1)) <= OMNI_SUBMIT_MAX)
@@ -67,31 +77,6 @@ static const char *smmu_unfit(const struct smmu_unit *unit)
 	if (!smmu_reaches_memory(unit))
 		return "memory reaches beyond the addresses it can put out";
 	return NULL;
-}
-
-static int smmu_unit_claim(struct smmu_unit *unit)
-{
-	struct resource *res = platform_get_resource(unit->pdev, IORESOURCE_MEM, 0);
-	struct device *dev = &unit->pdev->dev;
-	struct resource page;
-
-	if (!res || resource_size(res) < SMMU_PAGE0_SIZE) {
-		dev_err(dev, "omniommu: the firmware tells no registers\n");
-		return -ENODEV;
-	}
-	unit->base = res->start;
-	snprintf(unit->core.name, sizeof(unit->core.name), "smmu3.%pa", &unit->base);
-	/* Between the two pages a performance monitor may be somebody else's. */
-	page = DEFINE_RES_MEM_NAMED(res->start, SMMU_PAGE0_SIZE, unit->core.name);
-	unit->regs = devm_ioremap_resource(dev, &page);
-	if (IS_ERR(unit->regs))
-		return PTR_ERR(unit->regs);
-	unit->page1 = unit->regs;
-	if (resource_size(res) <= SMMU_PAGE1)
-		return 0;
-	page = DEFINE_RES_MEM_NAMED(res->start + SMMU_PAGE1, SMMU_PAGE0_SIZE, unit->core.name);
-	unit->page1 = devm_ioremap_resource(dev, &page);
-	return PTR_ERR_OR_ZERO(unit->page1);
 }
 
 static int smmu_unit_look(struct smmu_unit *unit)
@@ -103,8 +88,8 @@ static int smmu_unit_look(struct smmu_unit *unit)
 	unit->idr3 = smmu_read32(unit, SMMU_IDR3);
 	unit->idr5 = smmu_read32(unit, SMMU_IDR5);
 	unit->oas = smmu_oas(unit->idr5);
+	unit->granule = smmu_granule(unit->idr5);
 	unit->sid_bits = FIELD_GET(SMMU_IDR1_SIDSIZE, unit->idr1);
-	unit->coherent = dev_is_dma_coherent(&unit->pdev->dev);
 
 	unfit = smmu_unfit(unit);
 	if (unfit) {
@@ -147,7 +132,7 @@ struct smmu_unit *smmu_unit_create(struct platform_device *pdev)
 	unit->core.parent = &pdev->dev;
 	mutex_init(&unit->tables_lock);
 
-	ret = smmu_unit_claim(unit);
+	ret = smmu_platform_claim(unit);
 	if (!ret)
 		ret = smmu_unit_look(unit);
 	if (ret) {
@@ -164,8 +149,9 @@ struct smmu_unit *smmu_unit_create(struct platform_device *pdev)
 		smmu_unit_destroy(&unit->core);
 		return ERR_PTR(ret);
 	}
-	pr_info("%s: SMMUv3 with stage %u, %u-bit output, %u-bit stream IDs, %s%s\n",
-		unit->core.name, smmu_uses_stage2(unit) ? 2 : 1, unit->oas, unit->sid_bits,
+	pr_info("%s: SMMUv3 with stage %u, %u-bit output, %luK granules, %u-bit stream IDs, %s%s\n",
+		unit->core.name, smmu_uses_stage2(unit) ? 2 : 1, unit->oas,
+		BIT(unit->granule - 10), unit->sid_bits,
 		unit->coherent ? "coherent" : "not coherent",
 		unit->idr3 & SMMU_IDR3_RIL ? ", range invalidation" : "");
 	return unit;
@@ -198,7 +184,7 @@ static int smmu_unit_forget(struct smmu_unit *unit)
 	if (unit->idr0 & SMMU_IDR0_HYP)
 		cmds[n++] = smmu_cmd(SMMU_OP_TLBI_EL2_ALL, 0, 0);
 	cmds[n++] = smmu_cmd(SMMU_OP_TLBI_NSNH_ALL, 0, 0);
-	return smmu_submit_wait(unit, cmds, n);
+	return omni_submit_wait(&unit->core, cmds, n);
 }
 
 int smmu_unit_on(struct omni_unit *core)
@@ -218,7 +204,7 @@ int smmu_unit_on(struct omni_unit *core)
 	ret = smmu_unit_control(unit, SMMU_CR0, cr0);
 	if (ret)
 		goto err;
-	unit->queue.on = true;
+	unit->core.queue.on = true;
 	ret = smmu_unit_forget(unit);
 	if (ret)
 		goto err;

@@ -12,7 +12,6 @@
 
 #include <linux/ioport.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
 
 static unsigned int vtd_width(const struct vtd_unit *unit)
 {
@@ -46,51 +45,23 @@ static enum omni_added vtd_added(const struct vtd_unit *unit)
 
 struct omni_domain *vtd_domain_create(struct vtd_unit *unit, int nid)
 {
-	struct omni_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
-	unsigned int width = vtd_width(unit);
+	struct omni_domain *domain = omni_domain_new(&vtd_wing, sizeof(*domain));
 
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
-	if (omni_domain_init(domain, &vtd_wing))
-		goto err_free;
-
 	domain->pt = (struct omni_pt) {
 		.top = vtd_top(unit),
-		.last = BIT_ULL(width) - 1,
+		.last = BIT_ULL(vtd_width(unit)) - 1,
 		.pa_last = VTD_SS_ADDR | (SZ_4K - 1),
 		.incoherent = !(unit->ecap & VTD_ECAP_C),
 		.nid = nid,
+		.ops = &vtd_ss_pt_ops,
 	};
-	if (vtd_pt_init(&domain->pt))
-		goto err_fini;
-
 	domain->flush_added = vtd_added(unit);
 	domain->nc.ops = &vtd_ss_nc_ops;
 	domain->iommu.ops = &vtd_domain_ops;
 	domain->iommu.pgsize_bitmap = vtd_page_sizes(unit);
-	domain->iommu.geometry = (struct iommu_domain_geometry) {
-		.aperture_start = 0,
-		.aperture_end = domain->pt.last,
-		.force_aperture = true,
-	};
-	return domain;
-
-err_fini:
-	omni_domain_fini(domain);
-err_free:
-	kfree(domain);
-	return ERR_PTR(-ENOMEM);
-}
-
-void vtd_domain_free(struct omni_domain *domain)
-{
-	LIST_HEAD(tables);
-
-	omni_nc_fini(domain);
-	vtd_pt_fini(&domain->pt, &tables);
-	omni_tables_done(domain, &tables, domain->tainted ? -EIO : 0);
-	omni_domain_fini(domain);
-	kfree(domain);
+	return omni_domain_made(domain, domain->pt.ops->init(&domain->pt));
 }
 
 bool vtd_domain_compatible(struct omni_domain *domain, struct omni_unit *core)

@@ -14,14 +14,8 @@
 #include <linux/irq.h>
 #include <linux/irqdomain.h>
 #include <linux/msi.h>
-#include <asm/hw_irq.h>
-#include <asm/irqdomain.h>
 
 #define VTD_FAULT_POLL_MS	100
-
-static bool fault_irq = true;
-module_param(fault_irq, bool, 0444);
-MODULE_PARM_DESC(fault_irq, "report faults by interrupt; N: look for them by timer (default: Y)");
 
 /* Appendix A, table 25: reasons of legacy-mode faults. */
 static const char * const vtd_reasons[] = {
@@ -161,23 +155,18 @@ static irqreturn_t vtd_fault_thread(int irq, void *arg)
 
 static int vtd_fault_irq_create(struct vtd_unit *unit)
 {
-	struct irq_alloc_info info = {
-		.type = X86_IRQ_ALLOC_TYPE_DMAR,
-		.devid = unit->drhd->index,
-	};
 	struct fwnode_handle *fwnode;
 	int irq, ret;
 
 	fwnode = irq_domain_alloc_named_id_fwnode("omniommu-dmar", unit->drhd->index);
 	if (!fwnode)
 		return -ENOMEM;
-	unit->irq_domain = irq_domain_create_hierarchy(x86_vector_domain, 0, 1, fwnode,
-						       &vtd_fault_irq_ops, unit);
+	unit->irq_domain = omni_vector_domain(fwnode, &vtd_fault_irq_ops, unit);
 	if (!unit->irq_domain) {
 		irq_domain_free_fwnode(fwnode);
 		return -ENOMEM;
 	}
-	irq = irq_domain_alloc_irqs(unit->irq_domain, 1, unit->drhd->numa_node, &info);
+	irq = omni_vector_alloc(unit->irq_domain, unit->drhd->numa_node, unit->drhd->index);
 	if (irq < 0) {
 		ret = irq;
 		goto err_domain;
@@ -211,7 +200,7 @@ void vtd_faults_create(struct vtd_unit *unit)
 	int ret;
 
 	INIT_DELAYED_WORK(&unit->fault_poll, vtd_fault_poll);
-	if (!fault_irq)
+	if (!omni_fault_irq)
 		return;
 	ret = vtd_fault_irq_create(unit);
 	if (ret)

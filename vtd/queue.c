@@ -3,12 +3,11 @@
  * Invalidation queue (VT-d r3.1, 6.5.2), and the registers in its place for
  * units that have none (6.5.1).
  *
- * Positions count descriptors since the queue was switched on and only grow;
- * a position's slot is its low bits, its lap the rest. Each wait descriptor
- * writes its lap plus one to its slot's status word, so nobody resets status
- * words, and any number of submitters wait without a lock. Commands of one
- * submission and its wait are queued together, so a wait that is complete
- * means that everything queued before it is.
+ * Positions count descriptors since the queue was switched on; a position's slot
+ * is its low bits, its lap the rest. A wait is known by the position behind it,
+ * and writes that one's lap plus one to its slot's status word, so nobody resets
+ * status words, and any number of submitters wait without a lock. A wait that is
+ * complete means that everything queued before it is (include/queue.h).
  *
  * Errors (6.5.2.10): the unit stops at a bad descriptor (IQE), drops the
  * waits in flight when a device TLB does not answer (ITE). Whoever sees the
@@ -18,7 +17,6 @@
  */
 #include "vtd.h"
 
-#include <linux/delay.h>
 #include <linux/iopoll.h>
 
 static u32 vtd_lap(u64 pos)
@@ -31,6 +29,7 @@ static unsigned int vtd_slot(u64 pos)
 	return pos & (VTD_QUEUE_SIZE - 1);
 }
 
+/* The wait in front of a position. */
 static struct vtd_desc vtd_desc_wait(const struct vtd_unit *unit, u64 pos)
 {
 	return (struct vtd_desc) {
@@ -74,26 +73,27 @@ struct vtd_desc vtd_desc_device_tlb(const struct omni_device *od, u64 page,
 	};
 }
 
-static void vtd_count(struct vtd_unit *unit, const struct vtd_desc *desc)
+static __always_inline void vtd_count(struct vtd_unit *unit, u64 lo)
 {
 	struct omni_unit_counts *c = &unit->core.counts;
-	u64 lo = le64_to_cpu(desc->lo);
 
+	switch (lo & (VTD_DESC_TYPE | VTD_DESC_G)) {
+	case FIELD_PREP_CONST(VTD_DESC_TYPE, VTD_DESC_IOTLB) |
+	     FIELD_PREP_CONST(VTD_DESC_G, VTD_G_PAGE):
+		c->iotlb_page++;
+		return;
+	case FIELD_PREP_CONST(VTD_DESC_TYPE, VTD_DESC_IOTLB) |
+	     FIELD_PREP_CONST(VTD_DESC_G, VTD_G_DOMAIN):
+		c->iotlb_domain++;
+		return;
+	case FIELD_PREP_CONST(VTD_DESC_TYPE, VTD_DESC_IOTLB) |
+	     FIELD_PREP_CONST(VTD_DESC_G, VTD_G_GLOBAL):
+		c->iotlb_global++;
+		return;
+	}
 	switch (FIELD_GET(VTD_DESC_TYPE, lo)) {
 	case VTD_DESC_CONTEXT:
 		c->context++;
-		break;
-	case VTD_DESC_IOTLB:
-		switch (FIELD_GET(VTD_DESC_G, lo)) {
-		case VTD_G_GLOBAL:
-			c->iotlb_global++;
-			break;
-		case VTD_G_DOMAIN:
-			c->iotlb_domain++;
-			break;
-		default:
-			c->iotlb_page++;
-		}
 		break;
 	case VTD_DESC_DEVICE_TLB:
 		c->device_tlb++;
@@ -104,14 +104,6 @@ static void vtd_count(struct vtd_unit *unit, const struct vtd_desc *desc)
 	}
 }
 
-static void vtd_queue_die(struct vtd_unit *unit, const char *what)
-{
-	if (unit->queue.dead)
-		return;
-	unit->queue.dead = true;
-	omni_unit_break(&unit->core, what);
-}
-
 static void vtd_device_error(const struct vtd_unit *unit, u16 rid, const char *what)
 {
 	pr_err_ratelimited("%s: the device TLB of %04x:%02x:%02x.%x %s\n", unit->core.name,
@@ -120,23 +112,23 @@ static void vtd_device_error(const struct vtd_unit *unit, u16 rid, const char *w
 }
 
 /* 6.5.2.10: clear what the unit reports of its queue. Lock held. */
-static void vtd_queue_recover(struct vtd_unit *unit)
+static void vtd_queue_recover(struct omni_unit *core)
 {
-	struct vtd_queue *q = &unit->queue;
+	struct vtd_unit *unit = to_vtd_unit(core);
 	u32 fsts = vtd_read32(unit, VTD_FSTS);
 	u64 record;
 
-	lockdep_assert_held(&q->lock);
+	lockdep_assert_held(&core->queue.lock);
 	if (!(fsts & (VTD_FSTS_IQE | VTD_FSTS_ITE | VTD_FSTS_ICE)))
 		return;
 
 	record = vtd_read64(unit, VTD_IQERCD);
-	unit->core.counts.queue_errors++;
-	q->errors++;
+	core->counts.queue_errors++;
+	core->queue.errors++;
 
 	if (fsts & VTD_FSTS_IQE) {
 		unsigned int head = FIELD_GET(VTD_IQ_INDEX, vtd_read64(unit, VTD_IQH));
-		struct vtd_desc *bad = &q->ring[head & (VTD_QUEUE_SIZE - 1)];
+		struct vtd_desc *bad = &unit->queue.ring[head & (VTD_QUEUE_SIZE - 1)];
 
 		pr_err_ratelimited("%s: invalidation queue error %llu at descriptor %u (%016llx %016llx): replaced and submitted again\n",
 				   unit->core.name, FIELD_GET(VTD_IQERCD_IQEI, record), head,
@@ -158,30 +150,28 @@ static void vtd_queue_recover(struct vtd_unit *unit)
 	}
 }
 
-/* Wait for room for @nr descriptors. Lock held. */
-static int vtd_queue_room(struct vtd_unit *unit, unsigned int nr)
+static __always_inline void vtd_queue_end(struct omni_unit *core)
 {
-	struct vtd_queue *q = &unit->queue;
-	bool expired = false;
-	u64 start = 0;
+	struct vtd_unit *unit = to_vtd_unit(core);
+	struct omni_queue *q = &core->queue;
+	u64 pos = q->tail;
 
-	while (q->tail - q->head + nr >= VTD_QUEUE_SIZE) {
-		unsigned int head = FIELD_GET(VTD_IQ_INDEX, vtd_read64(unit, VTD_IQH));
+	unit->queue.ring[vtd_slot(pos)] = vtd_desc_wait(unit, pos + 1);
+	core->counts.wait++;
+	q->tail = ++pos;
+	q->ended = pos;
+	/* Orders the descriptors before the tail, as any register write does. */
+	vtd_write64(unit, VTD_IQT, FIELD_PREP(VTD_IQ_INDEX, vtd_slot(pos)));
+}
 
-		/* As far as the unit has fetched. */
-		q->head = q->tail - vtd_slot(q->tail - head);
-		if (q->tail - q->head + nr < VTD_QUEUE_SIZE)
-			break;
-		/* The head is read after the clock, as in vtd_wait_check(). */
-		if (expired) {
-			vtd_queue_die(unit, "the invalidation queue's content");
-			return -ETIMEDOUT;
-		}
-		vtd_queue_recover(unit);
-		expired = omni_expired(&start);
-		cpu_relax();
-	}
-	return 0;
+static u64 vtd_queue_consumed(struct omni_unit *core)
+{
+	struct omni_queue *q = &core->queue;
+	unsigned int head = FIELD_GET(VTD_IQ_INDEX, vtd_read64(to_vtd_unit(core), VTD_IQH));
+	u64 pos = q->tail - vtd_slot(q->tail - head);
+
+	atomic64_set(&q->head, pos);
+	return pos;
 }
 
 /* 10.4.7: the register's form of a context-cache invalidation. */
@@ -217,13 +207,14 @@ static int vtd_register_iotlb(struct vtd_unit *unit, u64 lo, u64 hi)
 }
 
 /* Lock held. Waits are no-ops here: each command completes before the next. */
-static int vtd_register_commands(struct vtd_unit *unit,
-				 const struct vtd_desc *descs, unsigned int nr)
+static int vtd_register_commands(struct omni_unit *core, const struct omni_ticket *ticket)
 {
+	struct vtd_unit *unit = to_vtd_unit(core);
+	const struct vtd_desc *descs = ticket->cmds;
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < nr && !ret; i++) {
+	for (i = 0; i < ticket->nr && !ret; i++) {
 		u64 lo = le64_to_cpu(descs[i].lo);
 
 		switch (FIELD_GET(VTD_DESC_TYPE, lo)) {
@@ -236,117 +227,75 @@ static int vtd_register_commands(struct vtd_unit *unit,
 		case VTD_DESC_WAIT:
 			continue;
 		}
-		vtd_count(unit, &descs[i]);
+		vtd_count(unit, le64_to_cpu(descs[i].lo));
 	}
 	if (ret)
-		vtd_queue_die(unit, "a register-based invalidation");
+		omni_queue_die(core, "a register-based invalidation");
 	return ret;
 }
 
-void vtd_submit(struct vtd_unit *unit, const struct vtd_desc *descs,
-		unsigned int nr, struct omni_ticket *ticket)
+static __always_inline void vtd_queue_put(struct omni_unit *core, struct omni_ticket *ticket)
 {
-	struct vtd_queue *q = &unit->queue;
-	unsigned long flags;
+	struct vtd_unit *unit = to_vtd_unit(core);
+	const struct vtd_desc *descs = ticket->cmds;
+	struct vtd_desc *ring = unit->queue.ring;
+	u64 pos = core->queue.tail;
 	unsigned int i;
-	int ret;
 
-	ticket->done = true;
-	raw_spin_lock_irqsave(&q->lock, flags);
-	if (q->dead) {
-		ret = -EIO;
-		goto out;
+	for (i = 0; i < ticket->nr; i++) {
+		ring[vtd_slot(pos++)] = descs[i];
+		vtd_count(unit, le64_to_cpu(descs[i].lo));
 	}
-	if (!q->on) {
-		ret = vtd_register_commands(unit, descs, nr);
-		goto out;
-	}
-	ret = vtd_queue_room(unit, nr + 1);
-	if (ret)
-		goto out;
-
-	for (i = 0; i < nr; i++) {
-		q->ring[vtd_slot(q->tail++)] = descs[i];
-		vtd_count(unit, &descs[i]);
-	}
-	ticket->pos = q->tail;
-	ticket->errors = q->errors;
-	ticket->done = false;
-	q->ring[vtd_slot(q->tail)] = vtd_desc_wait(unit, q->tail);
-	vtd_count(unit, &q->ring[vtd_slot(q->tail)]);
-	q->tail++;
-
-	/* Orders the descriptors before the tail, as any register write does. */
-	vtd_write64(unit, VTD_IQT, FIELD_PREP(VTD_IQ_INDEX, vtd_slot(q->tail)));
-out:
-	ticket->err = ret;
-	raw_spin_unlock_irqrestore(&q->lock, flags);
+	core->queue.tail = pos;
 }
 
-static bool vtd_completed(const struct vtd_queue *q, u64 pos)
+static __always_inline bool vtd_completed(const struct vtd_queue *q, u64 pos)
 {
 	return (s32)(READ_ONCE(q->status[vtd_slot(pos)]) - vtd_lap(pos)) >= 0;
 }
 
-/* The slow side of a wait: look for errors and at the clock. */
-static int vtd_wait_check(struct vtd_unit *unit, const struct omni_ticket *ticket,
-			  u64 *start)
+/* No word has that lap before that wait, or a later one, is over. */
+static __always_inline bool vtd_queue_completed(struct omni_unit *core, u64 pos)
 {
-	struct vtd_queue *q = &unit->queue;
-	unsigned long flags;
-	int ret = 0;
+	return vtd_completed(&to_vtd_unit(core)->queue, pos);
+}
 
-	raw_spin_lock_irqsave(&q->lock, flags);
-	vtd_queue_recover(unit);
-	if (q->errors != ticket->errors) {
-		ret = -EAGAIN;
-	} else if (q->dead) {
-		ret = -EIO;
-	} else if (omni_expired(start) && !vtd_completed(q, ticket->pos)) {
-		/* Looked at after the clock: a stalled processor is no deadline missed. */
-		vtd_queue_die(unit, "an invalidation");
-		ret = -ETIMEDOUT;
-	}
-	raw_spin_unlock_irqrestore(&q->lock, flags);
-	return ret;
+static int vtd_queue_wait(struct omni_unit *core, const struct omni_ticket *ticket)
+{
+	return vtd_wait(to_vtd_unit(core), ticket);
+}
+
+const struct omni_queue_ops vtd_queue_ops = {
+	.put = vtd_queue_put,
+	.end = vtd_queue_end,
+	.consumed = vtd_queue_consumed,
+	.recover = vtd_queue_recover,
+	.direct = vtd_register_commands,
+	.completed = vtd_queue_completed,
+	.wait = vtd_queue_wait,
+	.content = "the invalidation queue's content",
+};
+
+void vtd_submit(struct vtd_unit *unit, const struct vtd_desc *descs,
+		unsigned int nr, struct omni_ticket *ticket)
+{
+	omni_queue_submit(&unit->core, &vtd_queue_ops, descs, nr, ticket);
 }
 
 int vtd_wait(struct vtd_unit *unit, const struct omni_ticket *ticket)
 {
-	struct vtd_queue *q = &unit->queue;
-	unsigned int spins = 0;
-	u64 start = 0;
 	int ret;
 
-	if (ticket->done)
+	if (unlikely(ticket->done))
 		return ticket->err;
-
-	while (!vtd_completed(q, ticket->pos)) {
-		if (!(++spins & 127)) {
-			ret = vtd_wait_check(unit, ticket, &start);
-			if (ret)
-				return ret;
-		}
-		cpu_relax();
+	if (!vtd_completed(&unit->queue, ticket->pos)) {
+		ret = omni_queue_wait(&unit->core, ticket);
+		if (ret)
+			return ret;
 	}
 	/* What the unit did is ordered before the status it wrote. */
 	dma_rmb();
-	return READ_ONCE(q->errors) == ticket->errors ? 0 : -EAGAIN;
-}
-
-int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
-		    unsigned int nr)
-{
-	struct omni_ticket ticket;
-	int i, ret = -EIO;
-
-	for (i = 0; i <= OMNI_RETRIES; i++) {
-		vtd_submit(unit, descs, nr, &ticket);
-		ret = vtd_wait(unit, &ticket);
-		if (ret != -EAGAIN)
-			return ret;
-	}
-	return omni_give_up(&unit->core);
+	return likely(READ_ONCE(unit->core.queue.errors) == ticket->errors) ? 0 : -EAGAIN;
 }
 
 int vtd_queue_create(struct vtd_unit *unit)
@@ -354,7 +303,8 @@ int vtd_queue_create(struct vtd_unit *unit)
 	struct vtd_queue *q = &unit->queue;
 	size_t status = (VTD_QUEUE_SIZE + 1) * sizeof(*q->status);
 
-	raw_spin_lock_init(&q->lock);
+	/* A queue whose tail is its head is empty. */
+	omni_queue_init(&unit->core.queue, VTD_QUEUE_SIZE - 1);
 	q->ring = (void *)get_zeroed_page(GFP_KERNEL);
 	q->status = kzalloc(status, GFP_KERNEL);
 	if (!q->ring || !q->status)
@@ -368,7 +318,7 @@ void vtd_queue_destroy(struct vtd_unit *unit)
 	struct vtd_queue *q = &unit->queue;
 
 	/* A queue that died may still be read by the unit. */
-	if (q->dead)
+	if (unit->core.queue.dead)
 		return;
 	free_page((unsigned long)q->ring);
 	kfree(q->status);
@@ -376,17 +326,18 @@ void vtd_queue_destroy(struct vtd_unit *unit)
 
 int vtd_queue_on(struct vtd_unit *unit)
 {
-	struct vtd_queue *q = &unit->queue;
+	struct omni_queue *q = &unit->core.queue;
 	int ret;
 
 	if (!(unit->ecap & VTD_ECAP_QI))
 		return 0;
 	q->tail = 0;
-	q->head = 0;
-	memset(q->status, 0, (VTD_QUEUE_SIZE + 1) * sizeof(*q->status));
+	q->ended = 0;
+	atomic64_set(&q->head, 0);
+	memset(unit->queue.status, 0, (VTD_QUEUE_SIZE + 1) * sizeof(*unit->queue.status));
 	vtd_write64(unit, VTD_IQT, 0);
 	/* QS = 0: one page of 256 descriptors of 128 bits. */
-	vtd_write64(unit, VTD_IQA, virt_to_phys(q->ring));
+	vtd_write64(unit, VTD_IQA, virt_to_phys(unit->queue.ring));
 	ret = vtd_unit_command(unit, VTD_G_QIE, true);
 	q->on = !ret;
 	return ret;
@@ -394,15 +345,9 @@ int vtd_queue_on(struct vtd_unit *unit)
 
 void vtd_queue_off(struct vtd_unit *unit)
 {
-	struct vtd_queue *q = &unit->queue;
-	u64 head, tail;
-
-	if (!q->on)
+	if (!unit->core.queue.on)
 		return;
-	tail = vtd_read64(unit, VTD_IQT);
-	if (read_poll_timeout(vtd_read64, head, head == tail, 0, OMNI_DEADLINE_US, false,
-			      unit, VTD_IQH))
-		vtd_queue_die(unit, "the invalidation queue's content");
+	omni_queue_drain(&unit->core);
 	vtd_unit_command(unit, VTD_G_QIE, false);
-	q->on = false;
+	unit->core.queue.on = false;
 }

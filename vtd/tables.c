@@ -11,7 +11,7 @@
  */
 #include "vtd.h"
 
-#include <linux/slab.h>
+#include <linux/gfp.h>
 
 static union vtd_context *vtd_context_at(struct vtd_unit *unit, u16 rid)
 {
@@ -101,10 +101,7 @@ static union vtd_context vtd_context_swap(struct vtd_unit *unit, u16 rid,
 	union vtd_context old;
 
 	lockdep_assert_held(&unit->tables_lock);
-	old.whole = entry->whole;
-	/* Nobody else writes entries: the exchange is for its width. */
-	while (!try_cmpxchg128(&entry->whole, &old.whole, new.whole))
-		cpu_relax();
+	old.whole = omni_entry_swap(&entry->whole, new.whole);
 	vtd_clean(unit, entry, sizeof(*entry));
 	return old;
 }
@@ -131,141 +128,98 @@ bool vtd_context_is_set(struct vtd_unit *unit, u16 rid)
 	return vtd_context_present(*vtd_context_at(unit, rid));
 }
 
-/**
- * struct vtd_change - one entry that an attach changed
- * @rid: whose
- * @old: what it was
- */
-struct vtd_change {
-	u16 rid;
-	union vtd_context old;
-};
+static union vtd_context vtd_change_was(const struct omni_change *change)
+{
+	return (union vtd_context) {
+		.lo = cpu_to_le64(change->was[0]),
+		.hi = cpu_to_le64(change->was[1]),
+	};
+}
 
 /* What has to follow a set of changed entries. */
-static int vtd_flush_changes(struct omni_device *od, struct vtd_change *changes,
+static int vtd_flush_changes(struct omni_device *od, const struct omni_change *changes,
 			     unsigned int nr, u16 new_did)
 {
 	struct vtd_unit *unit = to_vtd_unit(od->unit);
 	bool cached = unit->cap & VTD_CAP_CM;
 	struct vtd_desc descs[2 * OMNI_ATTACH_BATCH + 2];
-	unsigned int i, j, n = 0;
-	bool dids[2 * OMNI_ATTACH_BATCH] = { };
+	u16 dids[OMNI_ATTACH_BATCH];
+	unsigned int i, j, n = 0, nr_dids = 0;
+	int ret;
 
+	if (unit->unflushed) {
+		/* What entries said before these may still be cached, too. */
+		descs[n++] = vtd_desc_context(VTD_G_GLOBAL, 0, 0);
+		descs[n++] = vtd_desc_fence(unit);
+		descs[n++] = vtd_desc_iotlb(unit, VTD_G_GLOBAL, 0, 0);
+		goto devices;
+	}
 	for (i = 0; i < nr; i++) {
-		bool present = vtd_context_present(changes[i].old);
-		u16 did = vtd_context_did(changes[i].old);
+		union vtd_context old = vtd_change_was(&changes[i]);
+		bool present = vtd_context_present(old);
+		u16 did = vtd_context_did(old);
 
+		if (!present && !cached)
+			continue;
 		/* With CM, not-present entries are cached under domain id 0. */
-		if (present || cached)
-			descs[n++] = vtd_desc_context(VTD_G_DEVICE, present ? did : 0,
-						      changes[i].rid);
-		dids[i] = present || cached;
-		for (j = 0; j < i; j++)
-			if (dids[j] && vtd_context_did(changes[j].old) == did)
-				dids[i] = false;
+		descs[n++] = vtd_desc_context(VTD_G_DEVICE, present ? did : 0, changes[i].rid);
+		if (!present)
+			did = new_did;
+		for (j = 0; j < nr_dids && dids[j] != did; j++)
+			;
+		if (j == nr_dids)
+			dids[nr_dids++] = did;
 	}
 	if (!n)
 		return vtd_flush_write_buffer(unit);
 
 	descs[n++] = vtd_desc_fence(unit);
-	for (i = 0; i < nr; i++) {
-		bool present = vtd_context_present(changes[i].old);
-
-		if (dids[i])
-			descs[n++] = vtd_desc_iotlb(unit, VTD_G_DOMAIN, present ?
-						    vtd_context_did(changes[i].old) :
-						    new_did, 0);
-	}
+	for (i = 0; i < nr_dids; i++)
+		descs[n++] = vtd_desc_iotlb(unit, VTD_G_DOMAIN, dids[i], 0);
+devices:
 	if (READ_ONCE(od->ats))
 		descs[n++] = vtd_desc_device_tlb(od, 0, 64 - VTD_PAGE_LG2);
-	return vtd_submit_wait(unit, descs, n);
+	ret = omni_submit_wait(&unit->core, descs, n);
+	unit->unflushed = ret;
+	return ret;
 }
 
-/* Swap one batch and flush; all entries change even where a flush fails. */
-static int vtd_write_batch(struct omni_device *od, const u32 *rids, unsigned int nr,
-			   union vtd_context new, struct vtd_change *changes,
-			   unsigned int *changed)
+int vtd_write(struct omni_device *od, const void *to, struct omni_change *changes,
+	      unsigned int *nr)
 {
 	struct vtd_unit *unit = to_vtd_unit(od->unit);
+	union vtd_context new = { }, old;
 	unsigned int i, n = 0;
 
-	for (i = 0; i < nr; i++) {
-		/* A device that leaves takes no entry away from others. */
-		if (od->leaving && omni_rid_shared(od, rids[i]))
-			continue;
-		changes[n].rid = rids[i];
-		changes[n].old = vtd_context_swap(unit, rids[i], new);
-		n += changes[n].old.whole != new.whole;
+	for (i = 0; i < *nr; i++) {
+		u32 rid = changes[i].rid;
+
+		new = to ? *(const union vtd_context *)to : vtd_change_was(&changes[i]);
+		old = vtd_context_swap(unit, rid, new);
+		if (old.whole != new.whole)
+			changes[n++] = (struct omni_change) {
+				.rid = rid,
+				.was = { le64_to_cpu(old.lo), le64_to_cpu(old.hi) },
+			};
 	}
-	*changed += n;
+	*nr = n;
 	return n ? vtd_flush_changes(od, changes, n, vtd_context_did(new)) : 0;
-}
-
-/* Put entries back as they were; the unit may have cached the new ones. */
-static void vtd_revert(struct omni_device *od, struct vtd_change *changes,
-		       unsigned int nr, union vtd_context new)
-{
-	struct vtd_unit *unit = to_vtd_unit(od->unit);
-	unsigned int i, k, n;
-
-	for (i = 0; i < nr; i += n) {
-		n = min(nr - i, OMNI_ATTACH_BATCH);
-		for (k = i; k < i + n; k++)
-			changes[k].old = vtd_context_swap(unit, changes[k].rid,
-							  changes[k].old);
-		vtd_flush_changes(od, &changes[i], n, vtd_context_did(new));
-	}
-}
-
-static int vtd_write_entries(struct omni_device *od, union vtd_context new,
-			     bool revert)
-{
-	struct vtd_unit *unit = to_vtd_unit(od->unit);
-	struct vtd_change few[OMNI_ATTACH_BATCH], *changes = few;
-	unsigned int i, n, changed = 0;
-	int ret, err = 0;
-
-	/* A detach can't fail. */
-	if (od->nr_rids > ARRAY_SIZE(few))
-		changes = kmalloc_array(od->nr_rids, sizeof(*changes),
-					GFP_KERNEL | __GFP_NOFAIL);
-
-	mutex_lock(&unit->tables_lock);
-	for (i = 0; i < od->nr_rids && !(err && revert); i += n) {
-		n = min(od->nr_rids - i, OMNI_ATTACH_BATCH);
-		ret = vtd_write_batch(od, &od->rids[i], n, new, &changes[changed], &changed);
-		err = err ?: ret;
-	}
-	if (err && revert)
-		vtd_revert(od, changes, changed, new);
-	mutex_unlock(&unit->tables_lock);
-
-	if (changes != few)
-		kfree(changes);
-	return err;
 }
 
 int vtd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag)
 {
 	struct vtd_unit *unit = to_vtd_unit(od->unit);
 	bool paging = domain && domain != &omni_identity;
-	bool ats = paging && od->ats_depth;
 	union vtd_context new = { };
 	int ret;
 
 	if (paging)
-		new = vtd_context_paging(domain, tag, ats);
+		new = vtd_context_paging(domain, tag, od->ats_depth);
 	else if (domain)
 		new = vtd_context_identity(unit);
 
-	/* Translation requests are refused by every other kind of entry. */
-	if (!ats)
-		omni_ats_off(od);
-	ret = vtd_write_entries(od, new, paging);
-	if (ret)
-		return ret;
-
-	if (ats)
-		omni_ats_on(od);
-	return 0;
+	mutex_lock(&unit->tables_lock);
+	ret = omni_write_entries(od, &new, paging);
+	mutex_unlock(&unit->tables_lock);
+	return ret;
 }

@@ -14,7 +14,7 @@
 
 static bool queue = true;
 module_param(queue, bool, 0444);
-MODULE_PARM_DESC(queue, "use queued invalidation where a unit has it; N: registers, without device TLBs (default: Y)");
+MODULE_PARM_DESC(queue, "VT-d: use queued invalidation where a unit has it; N: registers, without device TLBs (default: Y)");
 
 /* Chipsets that need write-buffer flushing but don't say so. */
 static const u16 vtd_rwbf_bridges[] = {
@@ -90,6 +90,11 @@ static int vtd_unit_claim(struct vtd_unit *unit)
 
 	unit->cap = vtd_read64(unit, VTD_CAP);
 	unit->ecap = vtd_read64(unit, VTD_ECAP);
+	unit->iotlb = FIELD_PREP(VTD_DESC_TYPE, VTD_DESC_IOTLB) |
+		      (unit->cap & VTD_CAP_DRD ? VTD_IOTLB_DR : 0) |
+		      (unit->cap & VTD_CAP_DWD ? VTD_IOTLB_DW : 0);
+	if (unit->cap & VTD_CAP_PSI)
+		unit->psi_orders = FIELD_GET(VTD_CAP_MAMV, unit->cap) + 1;
 	if (unit->cap == U64_MAX && unit->ecap == U64_MAX) {
 		pr_err("%s: nothing answers at %#llx, where DRHD at %#x places it; look for a firmware update\n",
 		       unit->core.name, drhd->base, drhd->offset);
@@ -215,7 +220,8 @@ static void vtd_protected_memory_off(struct vtd_unit *unit)
 	vtd_write32(unit, VTD_PMEN, pmen & ~VTD_PMEN_EPM);
 	if (read_poll_timeout(vtd_read32, pmen, !(pmen & VTD_PMEN_PRS), 0, OMNI_DEADLINE_US,
 			      false, unit, VTD_PMEN))
-		pr_warn("%s: protected memory regions stay on\n", unit->core.name);
+		pr_warn("%s: the firmware's protected memory regions stay on: DMA to them is refused\n",
+			unit->core.name);
 }
 
 int vtd_unit_on(struct omni_unit *core)
@@ -238,7 +244,7 @@ int vtd_unit_on(struct omni_unit *core)
 	descs[0] = vtd_desc_context(VTD_G_GLOBAL, 0, 0);
 	descs[1] = vtd_desc_fence(unit);
 	descs[2] = vtd_desc_iotlb(unit, VTD_G_GLOBAL, 0, 0);
-	ret = vtd_submit_wait(unit, descs, ARRAY_SIZE(descs));
+	ret = omni_submit_wait(&unit->core, descs, ARRAY_SIZE(descs));
 	if (ret)
 		goto err;
 
@@ -269,7 +275,7 @@ void vtd_unit_destroy(struct omni_unit *core)
 
 	vtd_faults_destroy(unit);
 	if (unit->identity)
-		vtd_domain_free(unit->identity);
+		omni_free_paging(&unit->identity->iommu);
 	vtd_tables_destroy(unit);
 	vtd_queue_destroy(unit);
 	if (unit->regs)

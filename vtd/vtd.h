@@ -18,27 +18,15 @@
 
 /**
  * struct vtd_queue - invalidation queue, or the registers in its place
- * @lock: protects everything but @status
- * @on: the queue is on; off, commands go through registers
  * @ring: descriptors
- * @status: per slot, the lap whose wait completed there; written by hardware.
- *	One more word behind takes the writes nobody looks at
+ * @status: per slot, the lap whose wait completed in front of it; written by
+ *	hardware. One more word behind takes the writes nobody looks at
  * @status_dma: its bus address
- * @tail: position of the next descriptor; positions only grow
- * @head: lowest position that may still be in use
- * @errors: errors met, each of which may have dropped commands in flight
- * @dead: a wait met its deadline: nothing is submitted any more
  */
 struct vtd_queue {
-	raw_spinlock_t lock;	/* see @lock above */
-	bool on;
 	struct vtd_desc *ring;
 	u32 *status;
 	phys_addr_t status_dma;
-	u64 tail;
-	u64 head;
-	unsigned int errors;
-	bool dead;
 };
 
 /**
@@ -50,8 +38,11 @@ struct vtd_queue {
  * @cap: capability register
  * @ecap: extended capability register
  * @rwbf: its write buffer needs flushing
+ * @iotlb: what its IOTLB invalidation descriptors have in common
+ * @psi_orders: log2 of the pages that one of them may name is less than this
  * @gcmd_lock: serialises global commands
  * @tables_lock: serialises changes of root and context entries
+ * @unflushed: entries were changed, and the flush failed
  * @root: root table
  * @contexts: context table of each bus, or NULL
  * @identity: identity by tables, where the unit has no pass-through
@@ -70,8 +61,11 @@ struct vtd_unit {
 	u64 cap;
 	u64 ecap;
 	bool rwbf;
+	u64 iotlb;
+	unsigned int psi_orders;
 	raw_spinlock_t gcmd_lock;	/* see @gcmd_lock above */
 	struct mutex tables_lock;	/* see @tables_lock above */
+	bool unflushed;
 	struct vtd_root *root;
 	union vtd_context *contexts[256];
 	struct omni_domain *identity;
@@ -256,17 +250,7 @@ void vtd_submit(struct vtd_unit *unit, const struct vtd_desc *descs,
  */
 int vtd_wait(struct vtd_unit *unit, const struct omni_ticket *ticket);
 
-/**
- * vtd_submit_wait() - both, again and again where errors ask for it
- * @unit: the unit
- * @descs: the commands
- * @nr: how many, 1 to OMNI_SUBMIT_MAX
- *
- * Return: 0, -ETIMEDOUT or -EIO.
- * Context: any.
- */
-int vtd_submit_wait(struct vtd_unit *unit, const struct vtd_desc *descs,
-		    unsigned int nr);
+extern const struct omni_queue_ops vtd_queue_ops;
 
 static inline struct vtd_desc vtd_desc_context(unsigned int g, u16 did, u16 sid)
 {
@@ -281,12 +265,8 @@ static inline struct vtd_desc vtd_desc_context(unsigned int g, u16 did, u16 sid)
 static inline struct vtd_desc vtd_desc_iotlb(const struct vtd_unit *unit,
 					     unsigned int g, u16 did, u64 hi)
 {
-	u64 drain = (unit->cap & VTD_CAP_DRD ? VTD_IOTLB_DR : 0) |
-		    (unit->cap & VTD_CAP_DWD ? VTD_IOTLB_DW : 0);
-
 	return (struct vtd_desc) {
-		.lo = cpu_to_le64(FIELD_PREP(VTD_DESC_TYPE, VTD_DESC_IOTLB) |
-				  FIELD_PREP(VTD_DESC_G, g) | drain |
+		.lo = cpu_to_le64(unit->iotlb | FIELD_PREP(VTD_DESC_G, g) |
 				  FIELD_PREP(VTD_DESC_DID, did)),
 		.hi = cpu_to_le64(hi),
 	};
@@ -382,26 +362,22 @@ bool vtd_context_is_set(struct vtd_unit *unit, u16 rid);
  */
 int vtd_attach(struct omni_device *od, struct omni_domain *domain, u32 tag);
 
+/**
+ * vtd_write() - omni_wing.write
+ * @od: the device
+ * @to: a union vtd_context, or NULL to put back
+ * @changes: the entries
+ * @nr: how many, and how many differed
+ *
+ * Return: 0 or the first error of the invalidations.
+ * Context: may sleep, vtd_unit.tables_lock held. VT-d 6.5.3.3, 9.3.
+ */
+int vtd_write(struct omni_device *od, const void *to, struct omni_change *changes,
+	      unsigned int *nr);
+
 /* pgtable.c */
 
-/**
- * vtd_pt_init() - make an empty second-stage page table
- * @pt: @top, @last, @pa_last, @incoherent, @nid set
- *
- * Return: 0 or -ENOMEM.
- * Context: may sleep. VT-d 3.7, 9.8.
- */
-int vtd_pt_init(struct omni_pt *pt);
-
-/**
- * vtd_pt_fini() - take a page table apart
- * @pt: a page table nobody uses
- * @tables: receives its tables
- *
- * Context: any.
- */
-void vtd_pt_fini(struct omni_pt *pt, struct list_head *tables);
-
+extern const struct omni_pt_ops vtd_ss_pt_ops;
 extern const struct omni_nc_ops vtd_ss_nc_ops;
 extern const struct iommu_domain_ops vtd_domain_ops;
 
@@ -416,14 +392,6 @@ extern const struct iommu_domain_ops vtd_domain_ops;
  * Context: may sleep.
  */
 struct omni_domain *vtd_domain_create(struct vtd_unit *unit, int nid);
-
-/**
- * vtd_domain_free() - free a domain that is attached nowhere
- * @domain: the domain
- *
- * Context: may sleep.
- */
-void vtd_domain_free(struct omni_domain *domain);
 
 /**
  * vtd_domain_compatible() - can a unit walk a domain's table as it is?
@@ -500,5 +468,16 @@ void vtd_faults_on(struct vtd_unit *unit);
  * Context: may sleep.
  */
 void vtd_faults_off(struct vtd_unit *unit);
+
+/* show.c */
+
+/**
+ * vtd_show_exit() - take the in-tree driver's files away
+ *
+ * Context: may sleep; no device is left.
+ */
+void vtd_show_exit(void);
+
+extern const struct omni_show_ops vtd_show_ops;
 
 #endif

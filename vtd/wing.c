@@ -250,7 +250,7 @@ static int vtd_start(const struct omni_wing *wing)
 	struct vtd_drhd *drhd;
 	int ret, nr;
 
-	if (intel_iommu_enabled) {
+	if (IS_ENABLED(CONFIG_INTEL_IOMMU) && intel_iommu_enabled) {
 		pr_err("the in-tree VT-d driver is active and can't be removed at run time; boot with intel_iommu=off\n");
 		return -EBUSY;
 	}
@@ -288,6 +288,7 @@ err:
 
 static void vtd_finish(void)
 {
+	vtd_show_exit();
 	vtd_firmware_free(&vtd_firmware);
 }
 
@@ -303,7 +304,10 @@ const struct omni_wing vtd_wing = {
 	.domain_alloc = vtd_domain_alloc,
 	.compatible = vtd_domain_compatible,
 	.attach = vtd_attach,
+	.write = vtd_write,
 	.resv_regions = vtd_resv_regions,
 	.capable = vtd_capable,
 	.unit_groups = vtd_groups,
+	.show = &vtd_show_ops,
+	.queue = &vtd_queue_ops,
 };

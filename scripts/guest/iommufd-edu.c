@@ -68,6 +68,8 @@ static const struct test tests[] = {
 	{ "clean-replace", t_clean_replace, 1, 60 },
 	{ "clean-detach", t_clean_detach, 1, 60 },
 	{ "clean-killed", t_clean_killed, 1, 60 },
+	{ "clean-unplugged", t_clean_unplugged, 1, 90 },
+	{ "clean-unplugged-open", t_clean_unplugged_open, 1, 90 },
 	{ "random", t_random_iommufd, 1, 120 },
 };
 

@@ -3,8 +3,8 @@
 . /guest/lib-dma.sh
 disk=$(find_pci $NVME)
 pass second/boots
-check second/unit-was-off "$(dmesg | grep -iE '(already|was) enabled|copy.*translation' | head -n 1)" \
-	eval '! dmesg | grep -qiE "translation (already|was) enabled|copied.*(root|context|translation)"'
+check second/unit-was-off "$(dmesg | grep -iE '(already|was|currently) enabled|copy.*translation' | head -n 1)" \
+	eval '! dmesg | grep -qiE "translation (already|was) enabled|copied.*(root|context|translation)|SMMU currently enabled"'
 check second/iommu-up "the driver did not come up" iommu_up
 nvme_ready "$disk"
 check second/domain-type "type is '$(type_of "$disk")'" [ "$(type_of "$disk")" = "${TYPE:-DMA-FQ}" ]

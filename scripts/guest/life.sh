@@ -30,7 +30,9 @@ memory()	# unreclaimable kernel memory by owner, in KiB, without what is cached
 {
 	drop_caches
 	awk '/^MemFree:/ { free = $2 } /^SUnreclaim:/ { slab = $2 } /^VmallocUsed:/ { vm = $2 }
-	     /^Percpu:/ { cpu = $2 } /^SecPageTables:/ { pt = $2 } END { print free, slab, vm, cpu, pt }' /proc/meminfo
+	     /^Percpu:/ { cpu = $2 } /^SecPageTables:/ { pt = $2 }
+	     /^ +count:/ { free += $2 * 4 }	# free, too: in the lists of processors
+	     END { print free, slab, vm, cpu, pt }' /proc/meminfo /proc/zoneinfo
 }
 
 iommu_stop && rmmod omniommu

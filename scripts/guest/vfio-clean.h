@@ -388,6 +388,157 @@ static void t_clean_removed(void)
 		fail("the device does not come back");
 }
 
+static bool bind_vfio(struct edu *e);
+
+static bool wait_path(const char *path, bool there, int ms)
+{
+	uint64_t end = now_ms() + ms;
+
+	while (!access(path, F_OK) != there && now_ms() < end)
+		usleep(20000);
+	return !access(path, F_OK) == there;
+}
+
+/* A user of the first device, who is told when the kernel wants it back. */
+static void unplug_user(int fd, uint8_t *small, size_t len, uint8_t *large, bool ends)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fd;
+	} request = {
+		.set = {
+			.argsz = sizeof(request),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_REQ_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+	struct edu *e = edu_alone();
+	uint64_t wants;
+
+	if (ioctl(e->fd, VFIO_DEVICE_SET_IRQS, &request))
+		fail("%s: no eventfd for requests: %s", e->bdf, strerror(errno));
+	load(e, 440);
+	clean_begin();
+	map(e->space, small, BASE + 12 * SZ_2M + PG, len, RW);
+	if (large)
+		map(e->space, large, BASE + 20 * SZ_2M, SZ_2M, RW);
+	write_ok(e, BASE + 12 * SZ_2M + PG, small, 440, 0, 512);
+	if (write(fd, "m", 1) != 1 || read(request.fd, &wants, sizeof(wants)) != sizeof(wants))
+		_exit(1);
+	if (ends)
+		_exit(write(fd, "r", 1) != 1);
+	/* Only the device: the container and all it maps stay open. */
+	munmap((void *)e->bar, e->bar_size);
+	close(e->fd);
+	if (write(fd, "r", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * QEMU pulls the device out of its slot, the kernel asks the user for it, and
+ * he lets go: of everything, or of the device alone. Each page was cleaned
+ * once on its way out then, and nothing is counted any more.
+ */
+static void clean_unplugged(int n, bool ends)
+{
+	size_t len = 600 * PG, nr = len / PG, i;
+	uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	uint8_t *h = huge_pages(SZ_2M, 1);
+	uint64_t *frames, *more = NULL, end;
+	static struct ledger a, b;
+	char path[160], c;
+	int fds[2], status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", devs[0].bdf);
+	if (n > 1) {
+		put_line("@@HOST plug %d", n);
+		if (!wait_path(path, true, 30000))
+			fail("the device does not come back");
+		/* Seen before the kernel is through with it: no driver may have it yet. */
+		for (end = now_ms() + 10000; !bind_vfio(&devs[0]); usleep(200000))
+			if (now_ms() > end)
+				fail("vfio-pci does not take what came back");
+	}
+	if (p == MAP_FAILED)
+		fail("no memory: %s", strerror(errno));
+	frames = frames_of(p, len);
+	if (h) {
+		fill(h, PG, 1);
+		more = frames_of(h, SZ_2M);
+		nr += SZ_2M / PG;
+	}
+	if (frames && more) {
+		frames = realloc(frames, nr * sizeof(*frames));
+		for (i = 0; i < SZ_2M / PG; i++)
+			frames[len / PG + i] = more[i];
+		qsort(frames, nr, sizeof(*frames), u64_order);
+	}
+	ledger_read(&a);
+	if (ledger_get(&a, "nc_chunks"))
+		fail("%ld chunks of memory are counted before", ledger_get(&a, "nc_chunks"));
+	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0)
+		fail("cannot start a user: %s", strerror(errno));
+	if (!pid)
+		unplug_user(fds[1], p, len, h, ends);
+	close(fds[1]);
+	if (read(fds[0], &c, 1) != 1)
+		fail("the user ended before it mapped anything");
+	ledger_read(&b);
+	/* With the space's scratch page; VFIO has tried something before, and undone it. */
+	if (ledger_diff(&a, &b, "nc.clean_in") - ledger_diff(&a, &b, "nc.clean_out") !=
+	    (enforces_coherency() ? 0 : (long)nr + 1))
+		fail("mapped: %ld pages in and %ld out by the ledger, expected %zu more",
+		     ledger_diff(&a, &b, "nc.clean_in"), ledger_diff(&a, &b, "nc.clean_out"),
+		     nr + 1);
+	put_line("@@HOST unplug %d", n);
+	if (read(fds[0], &c, 1) != 1)
+		fail("the kernel did not ask the user for the device");
+	if (!wait_path(path, false, 30000))
+		fail("the device is still there");
+	if (ends && (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status)))
+		fail("the user did not end as he should");
+	/* The last references may go a little later. */
+	end = now_ms() + 5000;
+	do {
+		usleep(20000);
+		ledger_read(&b);
+	} while (ledger_get(&b, "nc_chunks") && now_ms() < end);
+	if (ledger_get(&b, "nc_chunks"))
+		fail("%ld chunks of memory are still counted", ledger_get(&b, "nc_chunks"));
+	if (ledger_diff(&a, &b, "nc.clean_out") != ledger_diff(&a, &b, "nc.clean_in"))
+		fail("%ld pages in and %ld out by the ledger", ledger_diff(&a, &b, "nc.clean_in"),
+		     ledger_diff(&a, &b, "nc.clean_out"));
+	clean_frames(frames, nr, 1, 1, 1, ends ? "unplugged, the user ended" :
+		     "unplugged, the user closed the device");
+	if (!ends) {
+		if (waitpid(pid, &status, WNOHANG))
+			fail("the user did not stay");
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		/* He has nothing left to clean. */
+		clean_frames(NULL, 0, 0, 0, 0, "his end");
+	}
+	if (ledger_get(&a, "table_pages") < ledger_get(&b, "table_pages"))
+		fail("%ld page-table pages more than before",
+		     ledger_diff(&a, &b, "table_pages"));
+}
+
+static void t_clean_unplugged(void)
+{
+	clean_unplugged(1, true);
+}
+
+static void t_clean_unplugged_open(void)
+{
+	clean_unplugged(2, false);
+}
+
 /* The kind of leaf does not matter: a page counts once by whatever it is mapped. */
 static void t_clean_mixed(void)
 {

@@ -65,6 +65,8 @@ static const struct test tests[] = {
 	{ "clean-killed", t_clean_killed, 1, 60 },
 	{ "random", t_random, 1, 120 },
 	{ "clean-removed", t_clean_removed, 1, 60 },
+	{ "clean-unplugged", t_clean_unplugged, 1, 90 },
+	{ "clean-unplugged-open", t_clean_unplugged_open, 1, 90 },
 };
 
 #define PREFIX "vfio"

@@ -25,6 +25,7 @@ check early/root-data "read back something else" [ "$sum" = "$(sha256sum < /root
 check early/root-mapped "maps before $before, after $(ledger_value ops.map)" \
 	[ "$(ledger_value ops.map)" -gt "$before" ]
 rm /root/data
+tools_work tools/early "$dev"
 
 # A driver that is built into the kernel was there before any module, this one's shared folder's
 # for one.

@@ -25,10 +25,16 @@ else
 	pass initramfs/not-unasked
 fi
 
+check tools/manuals "some are missing" \
+	ls /usr/share/man/man8/omniommu-preflight.8.gz /usr/share/man/man8/omnistat.8.gz \
+	/usr/share/man/man8/iovamap.8.gz
+omnistat -1 > /tmp/out 2>&1
+check tools/no-module "$(tail -n 1 /tmp/out)" grep -q "is omniommu loaded" /tmp/out
+
 run modinfo omniommu
 check module/version "not $DEB's" [ "omniommu-dkms_$(modinfo -F version omniommu)_all.deb" = "$DEB" ]
-check module/drives "modinfo says '$(modinfo -F drives omniommu)'" \
-	[ "$(modinfo -F drives omniommu)" = "Intel VT-d" ]
+drives=$(modinfo -F drives omniommu | sort | paste -s -d,)
+check module/drives "modinfo says '$drives'" [ "$drives" = "AMD-Vi,Intel VT-d" ]
 check module/parameters-described "some parameter has no words" \
 	[ "$(modinfo -F parm omniommu | grep -c ':[A-Za-z]')" = \
 	  "$(modinfo -F parm omniommu | wc -l)" ]

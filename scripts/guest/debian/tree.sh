@@ -38,6 +38,8 @@ wait_for_disk() { local n=100; while [ $n -gt 0 ]; do nvme_disk "$dev" && return
 disk=$(wait_for_disk)
 check tree/moved "type '$(type_of "$dev")'" [ "$(type_of "$dev")" = DMA-FQ ]
 check tree/moved-data "data differ" disk_round_trip "$disk" 8
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+tools_work tools/tree "$dev"
 unbind "$dev"
 check tree/stop "it is in use" iommu_stop
 check tree/rmmod "rmmod failed" run rmmod omniommu
