@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Models of memory order, checked whole: the barrier pairs that the reach, the readers of page
-# tables and the line at a queue's lock depend on, which no guest under TCG would miss. Each model has to hold as the driver is,
-# and to fail with each fault that its file names.
+# Models of memory order, checked whole: the barrier pairs that the reach, device TLBs, the readers
+# of page tables and the line at a queue's lock depend on, which no guest under TCG would miss. Each
+# model has to hold as the driver is, and to fail with each fault that its file names.
 #
 # Usage: models.sh           a verdict a line, exit 1 if any is wrong
 
@@ -54,6 +54,11 @@ for order in "" -DWEAK; do
 	verdict fails reach $order -DNO_UNMAP_BARRIER
 	verdict fails reach $order -DENTRY_FIRST
 	verdict fails reach $order -DNARROW_FIRST
+	verdict holds device $order
+	verdict fails device $order -DNO_GRACE
+	verdict fails device $order -DGRACE_FIRST
+	verdict fails device $order -DDEVICE_FIRST
+	verdict fails device $order -DLEFT_EARLY
 	verdict holds watch $order
 	verdict fails watch $order -DNO_READER_BARRIER
 	verdict fails watch $order -DNO_FREE_BARRIER

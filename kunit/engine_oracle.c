@@ -1,125 +1,19 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The engine's oracle: a page table beside what it should be, and operations
- * that do both and compare. Included by the engine's suite alone.
+ * that do both and compare.
+ *
+ * It keeps runs of leaves in a maple tree and which tables exist in an array a
+ * level. It predicts of each operation what is returned, how many bytes it
+ * covers, which tables it makes and hands over, and after it how many tables
+ * live. Entries are compared with the specification's bits, and where walks
+ * are not snooped with what is in memory, as the unit would read it (N7).
  */
-#ifndef OMNI_KUNIT_ENGINE_ORACLE_H
-#define OMNI_KUNIT_ENGINE_ORACLE_H
+#include "engine.h"
 
-#include "engine_formats.h"
-
-#include <linux/maple_tree.h>
-#include <linux/sizes.h>
 #include <linux/vmalloc.h>
-#include <linux/xarray.h>
 
-#define ENGINE_LEVELS	6
-
-/* log2 of a page, and of a table, of the format that the running case is about. */
-static unsigned int engine_page_lg2;
-
-#define ENGINE_PAGE	BIT(engine_page_lg2)
-#define ENGINE_BITS	(engine_page_lg2 - 3)
-#define ENGINE_ENTRIES	BIT(ENGINE_BITS)
-/* Pages of the kernel that a table takes, log2. */
-#define ENGINE_ORDER	(engine_page_lg2 - PAGE_SHIFT)
-
-static unsigned int engine_shift(unsigned int level)
-{
-	return engine_page_lg2 + ENGINE_BITS * level;
-}
-
-static u64 engine_step(unsigned int level)
-{
-	return BIT_ULL(engine_shift(level));
-}
-
-/* One operation, to say which one failed. */
-struct engine_op {
-	unsigned long nr;
-	const char *what;
-	u64 iova;
-	u64 pa;
-	u64 size;
-	unsigned int lg2;
-};
-
-/* What operations came to, to know that a random program was worth its time. */
-enum engine_outcome {
-	ENGINE_ADDED,
-	ENGINE_MODIFIED,
-	ENGINE_EXISTS,
-	ENGINE_EXISTS_LATER,
-	ENGINE_RANGE,
-	ENGINE_UNMAPPED,
-	ENGINE_UNMAPPED_SHORT,
-	ENGINE_UNMAPPED_MORE,
-	ENGINE_UNMAPPED_NOTHING,
-	ENGINE_UNLINKED,
-	ENGINE_OUTCOMES
-};
-
-/* Leaves of one size that one map made, or what is left of them. */
-struct engine_run {
-	u64 iova;
-	u64 pa;
-	u64 bits;
-	unsigned int lg2;
-};
-
-/**
- * struct engine - a page table, and what it should be
- * @test: the test
- * @fmt: the format
- * @pt: the page table
- * @top: the level its root should be at
- * @live: tables there were before
- * @unwritten: reads of lines never written back there were before
- * @gone: tables handed over, not yet freed
- * @nr_gone: how many
- * @op: what is being done
- * @runs: by page number, index of the run plus one
- * @run: all runs there have been
- * @nr_runs: how many
- * @max_runs: room
- * @tables: which tables exist below the root, a level each
- * @nr_tables: how many
- * @bytes: bytes mapped
- * @outcomes: how often each came
- */
-struct engine {
-	struct kunit *test;
-	const struct engine_format *fmt;
-	struct omni_pt pt;
-	unsigned int top;
-	long live;
-	unsigned long unwritten;
-	struct list_head gone;
-	unsigned long nr_gone;
-	struct engine_op op;
-	struct maple_tree runs;
-	struct engine_run *run;
-	unsigned int nr_runs;
-	unsigned int max_runs;
-	struct xarray tables[ENGINE_LEVELS];
-	unsigned long nr_tables;
-	u64 bytes;
-	unsigned int outcomes[ENGINE_OUTCOMES];
-};
-
-/**
- * struct engine_shape - one parameter of every case
- * @fmt: the format
- * @top: highest level
- * @incoherent: table walks are not snooped
- * @low: the tree begins with one level and grows to @top
- */
-struct engine_shape {
-	const struct engine_format *fmt;
-	unsigned int top;
-	bool incoherent;
-	bool low;
-};
+unsigned int engine_page_lg2;
 
 /* Which of them a case wants. */
 enum engine_want {
@@ -136,11 +30,11 @@ static bool engine_wanted(const struct engine_shape *shape, unsigned int want)
 
 static const void *engine_next_shape(const void *prev, char *desc, unsigned int want)
 {
-	static struct engine_shape shapes[ARRAY_SIZE(engine_formats) * ENGINE_LEVELS * 3];
+	static struct engine_shape shapes[ENGINE_FORMATS * ENGINE_LEVELS * 3];
 	struct engine_shape *next = (void *)prev;
 	unsigned int i, top, n = 0;
 
-	for (i = 0; i < ARRAY_SIZE(engine_formats); i++)
+	for (i = 0; i < ENGINE_FORMATS; i++)
 		for (top = engine_formats[i]->min_top; top <= engine_formats[i]->max_top; top++) {
 			shapes[n++] = (struct engine_shape){ engine_formats[i], top };
 			shapes[n++] = (struct engine_shape){ engine_formats[i], top, true };
@@ -162,30 +56,30 @@ static const void *engine_next_shape(const void *prev, char *desc, unsigned int 
 }
 
 /* Trees that have all their levels from the start. */
-static const void *engine_shapes(const void *prev, char *desc)
+const void *engine_shapes(const void *prev, char *desc)
 {
 	return engine_next_shape(prev, desc, ENGINE_HIGH | ENGINE_COHERENT);
 }
 
 /* And those that get them by need. */
-static const void *engine_all_shapes(const void *prev, char *desc)
+const void *engine_all_shapes(const void *prev, char *desc)
 {
 	return engine_next_shape(prev, desc, ENGINE_HIGH | ENGINE_LOW | ENGINE_COHERENT);
 }
 
-static const void *engine_growing_shapes(const void *prev, char *desc)
+const void *engine_growing_shapes(const void *prev, char *desc)
 {
 	return engine_next_shape(prev, desc, ENGINE_LOW | ENGINE_COHERENT);
 }
 
-static const void *engine_incoherent_shapes(const void *prev, char *desc)
+const void *engine_incoherent_shapes(const void *prev, char *desc)
 {
 	return engine_next_shape(prev, desc, ENGINE_HIGH);
 }
 
 /* Failure: the operation, and what is wrong with it */
 
-static noinline __printf(2, 3) void engine_fail(struct engine *e, const char *fmt, ...)
+noinline void engine_fail(struct engine *e, const char *fmt, ...)
 {
 	char why[160];
 	va_list args;
@@ -198,29 +92,13 @@ static noinline __printf(2, 3) void engine_fail(struct engine *e, const char *fm
 			     e->op.lg2, why);
 }
 
-#define ENGINE_CHECK(e, cond, fmt, ...)				\
-	do {							\
-		if (unlikely(!(cond)))				\
-			engine_fail(e, fmt, ##__VA_ARGS__);	\
-	} while (0)
-
 /* The oracle */
 
-static u64 engine_span_last(unsigned int level)
-{
-	return engine_shift(level + 1) < 64 ? engine_step(level + 1) - 1 : U64_MAX;
-}
-
-static u64 engine_last(const struct engine *e)
+u64 engine_last(const struct engine *e)
 {
 	u64 last = engine_span_last(e->pt.top);
 
 	return e->fmt->width ? min(last, BIT_ULL(e->fmt->width) - 1) : last;
-}
-
-static unsigned int engine_level(unsigned int lg2)
-{
-	return (lg2 - engine_page_lg2) / ENGINE_BITS;
 }
 
 static u64 engine_run_step(const struct engine_run *run)
@@ -239,15 +117,6 @@ static u64 engine_run_entry(const struct engine *e, const struct engine_run *run
 		       ALIGN_DOWN(iova, engine_step(engine_level(run->lg2))) - first : 0);
 }
 
-/* The root as hardware would be told of it, and its level. */
-static __le64 *engine_root(const struct engine *e, unsigned int *level)
-{
-	unsigned long word = READ_ONCE(e->pt.word);
-
-	*level = e->fmt->grows ? word & ~PAGE_MASK : e->pt.top;
-	return (__le64 *)(word & PAGE_MASK);
-}
-
 static const struct engine_run *engine_run_of(struct engine *e, void *entry)
 {
 	return entry ? &e->run[xa_to_value(entry) - 1] : NULL;
@@ -261,7 +130,7 @@ static const struct engine_run *engine_find(struct engine *e, u64 iova)
 }
 
 /* The first run that maps something from @iova to @last. */
-static bool engine_next(struct engine *e, u64 iova, u64 last, u64 *first, u64 *pages)
+bool engine_next(struct engine *e, u64 iova, u64 last, u64 *first, u64 *pages)
 {
 	MA_STATE(mas, &e->runs, iova >> 12, iova >> 12);
 	void *entry;
@@ -306,7 +175,7 @@ static u64 engine_unmap_end(struct engine *e, u64 iova, u64 last)
 	return at;
 }
 
-static void engine_remember(struct engine *e, u64 iova, u64 size, void *entry)
+void engine_remember(struct engine *e, u64 iova, u64 size, void *entry)
 {
 	int ret = mtree_store_range(&e->runs, iova >> 12, (iova + size - 1) >> 12, entry,
 				    GFP_KERNEL);
@@ -315,7 +184,7 @@ static void engine_remember(struct engine *e, u64 iova, u64 size, void *entry)
 }
 
 /* Tables at @level that translate something of the range exist from now on. */
-static void engine_tables_add(struct engine *e, unsigned int level, u64 iova, u64 size)
+void engine_tables_add(struct engine *e, unsigned int level, u64 iova, u64 size)
 {
 	unsigned int shift = engine_shift(level + 1);
 	unsigned long i;
@@ -362,19 +231,8 @@ static void engine_check_live(struct engine *e)
 
 /* Looking at the page table as the hardware does */
 
-static u64 engine_read(const struct engine *e, const __le64 *entry, bool memory)
-{
-	return memory ? omni_memory_read(virt_to_phys((void *)entry), false) :
-			le64_to_cpu(READ_ONCE(*entry));
-}
-
-static __le64 *engine_entry(__le64 *table, u64 iova, unsigned int level)
-{
-	return &table[(iova >> engine_shift(level)) % ENGINE_ENTRIES];
-}
-
 /* The entry that ends the walk for @iova, and its level. */
-static u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *level)
+u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *level)
 {
 	const struct engine_format *fmt = e->fmt;
 	unsigned int l;
@@ -396,7 +254,7 @@ static u64 engine_walk(struct engine *e, u64 iova, bool memory, unsigned int *le
 }
 
 /* Is one address what the oracle says, to the engine and to the hardware? */
-static void engine_probe(struct engine *e, u64 iova)
+void engine_probe(struct engine *e, u64 iova)
 {
 	const struct engine_run *run = engine_find(e, iova);
 	phys_addr_t pa = e->fmt->iova_to_phys(&e->pt, iova);
@@ -497,7 +355,7 @@ static void engine_check_table(struct engine *e, struct engine_sum *sum, __le64 
 }
 
 /* Every entry of every table. */
-static void engine_check_all(struct engine *e)
+void engine_check_all(struct engine *e)
 {
 	struct engine_sum sum = { };
 	unsigned int top;
@@ -515,8 +373,8 @@ static void engine_check_all(struct engine *e)
 
 /* Operations */
 
-static void engine_op(struct engine *e, const char *what, u64 iova, u64 size, u64 pa,
-		      unsigned int lg2)
+void engine_op(struct engine *e, const char *what, u64 iova, u64 size, u64 pa,
+	       unsigned int lg2)
 {
 	e->op = (struct engine_op){ e->op.nr + 1, what, iova, pa, size, lg2 };
 }
@@ -529,7 +387,7 @@ static bool engine_in_range(u64 first, u64 size, u64 last)
 }
 
 /* A map up to @last of leaves at @level makes a tree as high as that needs. */
-static void engine_grow(struct engine *e, u64 last, unsigned int level)
+void engine_grow(struct engine *e, u64 last, unsigned int level)
 {
 	while (last > engine_span_last(level))
 		level++;
@@ -539,8 +397,8 @@ static void engine_grow(struct engine *e, u64 last, unsigned int level)
 }
 
 /* Map, and compare all that can be with the oracle. Returns what map did. */
-static int engine_map_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, size_t count,
-			  u64 bits)
+int engine_map_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, size_t count,
+		   u64 bits)
 {
 	unsigned int level = engine_level(lg2);
 	u64 step = BIT_ULL(lg2), size = count * step, want_mapped = size;
@@ -602,14 +460,8 @@ static int engine_map_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, 
 	return ret;
 }
 
-static int engine_map(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count,
-		      u64 bits)
-{
-	return engine_map_lg2(e, iova, pa, engine_shift(level), count, bits);
-}
-
 /* Unmap, and compare all that can be with the oracle. Returns the bytes. */
-static u64 engine_unmap(struct engine *e, u64 iova, u64 size)
+u64 engine_unmap(struct engine *e, u64 iova, u64 size)
 {
 	unsigned int nr_tables = 0, want_tables = 0;
 	u64 got, want = 0, last = iova + size - 1;
@@ -645,13 +497,13 @@ static u64 engine_unmap(struct engine *e, u64 iova, u64 size)
 }
 
 /* The flush is over: tables handed over are freed. */
-static void engine_sync(struct engine *e)
+void engine_sync(struct engine *e)
 {
 	omni_tables_free(&e->gone);
 	e->nr_gone = 0;
 }
 
-static void engine_drop(void *data)
+void engine_drop(void *data)
 {
 	struct engine *e = data;
 	unsigned int l;
@@ -662,7 +514,7 @@ static void engine_drop(void *data)
 	vfree(e->run);
 }
 
-static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
+struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
 {
 	const struct engine_shape *shape = test->param_value;
 	struct engine *e = kunit_kzalloc(test, sizeof(*e), GFP_KERNEL);
@@ -704,7 +556,7 @@ static struct engine *engine_begin(struct kunit *test, unsigned int max_runs)
 }
 
 /* Take all apart; the leak counter is where it was. */
-static void engine_end(struct engine *e)
+void engine_end(struct engine *e)
 {
 	struct omni_table *table;
 	unsigned long n = 0;
@@ -727,32 +579,10 @@ static void engine_end(struct engine *e)
 }
 
 /* Map where nothing is in the way. */
-static void engine_add_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, size_t count)
+void engine_add_lg2(struct engine *e, u64 iova, u64 pa, unsigned int lg2, size_t count)
 {
 	int ret = engine_map_lg2(e, iova, pa, lg2, count, e->fmt->perms[2]);
 
 	ENGINE_CHECK(e, ret > 0, "refused with %d", ret);
 }
 
-static void engine_add(struct engine *e, u64 iova, u64 pa, unsigned int level, size_t count)
-{
-	engine_add_lg2(e, iova, pa, engine_shift(level), count);
-}
-
-static bool engine_has_size(const struct engine *e, unsigned int lg2)
-{
-	return e->fmt->leaf_sizes & BIT_ULL(lg2) && BIT_ULL(lg2) - 1 <= engine_last(e);
-}
-
-static bool engine_has_level(const struct engine *e, unsigned int level)
-{
-	return level <= e->pt.top && e->fmt->leaf_levels & BIT(level);
-}
-
-/* The smallest and the largest level that leaves may be at. */
-static unsigned int engine_leaf_max(const struct engine *e)
-{
-	return min_t(unsigned int, fls(e->fmt->leaf_levels) - 1, e->pt.top);
-}
-
-#endif

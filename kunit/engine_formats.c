@@ -1,72 +1,13 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The page-table formats the project has, each an instance of the engine for
- * the engine's suite, beside what the format's specification says an entry
+ * the engine's suites, beside what the format's specification says an entry
  * looks like: literal bits, so that a slip in a wing's definitions shows.
  *
- * A new format adds one block here and one line to engine_formats[].
+ * A new format adds one block here, one line to engine_formats[], and one to
+ * ENGINE_FORMATS.
  */
-#ifndef OMNI_KUNIT_ENGINE_FORMATS_H
-#define OMNI_KUNIT_ENGINE_FORMATS_H
-
-#include "kunit.h"
-
-/**
- * struct engine_format - one format
- * @name: for names of cases
- * @page_lg2: log2 of its pages and tables, 0 for 4K
- * @width: bits of the address space, where the levels give more
- * @min_top: highest level of the smallest table
- * @max_top: highest level of the largest table
- * @leaf_levels: bit n set: leaves of one entry may be at level n
- * @leaf_sizes: bit n set: leaves may be of 2^n bytes
- * @own: each entry of a set has the address of its own part
- * @grows: the tree begins with one level and gets more by need
- * @pa_last: last physical byte an entry can hold
- * @perms: permission bits for read, write, both
- * @leaf_bits: bits a domain may ask for in every leaf
- * @pending: the bit of an entry for a table that is not written back yet
- * @leaf: the specification's leaf
- * @table: the specification's entry that points to a table
- * @is_leaf: does the specification take a present entry for a leaf?
- * @set: log2 of the entries that the specification's leaf takes
- * @pa: the specification's address in an entry
- * @present: does the specification take an entry for present?
- * @init: the engine's
- * @fini: the engine's
- * @empty: the engine's
- * @map: the engine's
- * @unmap: the engine's
- * @iova_to_phys: the engine's
- */
-struct engine_format {
-	const char *name;
-	unsigned int page_lg2;
-	unsigned int width;
-	unsigned int min_top;
-	unsigned int max_top;
-	unsigned int leaf_levels;
-	u64 leaf_sizes;
-	bool own;
-	bool grows;
-	u64 pa_last;
-	u64 perms[3];
-	u64 leaf_bits;
-	u64 pending;
-	u64 (*leaf)(u64 pa, unsigned int lg2, u64 bits);
-	u64 (*table)(u64 pa, unsigned int level);
-	bool (*is_leaf)(u64 entry, unsigned int level);
-	unsigned int (*set)(u64 entry, unsigned int level);
-	u64 (*pa)(u64 entry);
-	bool (*present)(u64 entry);
-	int (*init)(struct omni_pt *pt);
-	void (*fini)(struct omni_pt *pt, struct list_head *tables);
-	bool (*empty)(const struct omni_pt *pt);
-	int (*map)(struct omni_pt *pt, u64 iova, u64 pa, unsigned int lg2, size_t count,
-		   u64 bits, gfp_t gfp, size_t *mapped, struct list_head *replaced);
-	size_t (*unmap)(struct omni_pt *pt, u64 iova, u64 size, struct list_head *tables);
-	phys_addr_t (*iova_to_phys)(const struct omni_pt *pt, u64 iova);
-};
+#include "engine.h"
 
 #define ENGINE_INSTANCE(fmt)				\
 	.init = fmt##_init,				\
@@ -447,7 +388,7 @@ static const struct engine_format smmu_s2_64k_format = {
 	ENGINE_INSTANCE(smmu_s2_64k),
 };
 
-static const struct engine_format * const engine_formats[] = {
+const struct engine_format * const engine_formats[ENGINE_FORMATS] = {
 	&vtd_ss_format,
 	&amd_v1_format,
 	&amd_v2_format,
@@ -458,5 +399,3 @@ static const struct engine_format * const engine_formats[] = {
 	&smmu_s1_64k_format,
 	&smmu_s2_64k_format,
 };
-
-#endif
