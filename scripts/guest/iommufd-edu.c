@@ -25,6 +25,8 @@
 #include "vfio-map.h"
 #include "vfio-load.h"
 #include "iommufd-cases.h"
+#include "iommufd-replace.h"
+#include "iommufd-random.h"
 #include "vfio-clean.h"
 #include "iommufd-clean.h"
 

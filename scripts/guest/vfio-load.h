@@ -427,6 +427,42 @@ static void victim(uint8_t *target, uint64_t iova, int started, bool mapping)
 	}
 }
 
+/*
+ * Of three pages @p the middle one is mapped at @iova by a child that does DMA
+ * of @seed to it, and is killed some time after it said that it runs: all or
+ * nothing arrives before its death, and nothing after it.
+ */
+static void kill_one(void (*victim)(uint8_t *target, uint64_t iova, int started, bool odd),
+		     bool odd, uint8_t *p, uint64_t iova, uint32_t seed, unsigned int after_ms)
+{
+	int fds[2], status;
+	pid_t pid;
+	char c;
+
+	for (int k = 0; k < 3; k++)
+		fill(p + k * PG, PG, seed + 1 + k);
+	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0)
+		fail("cannot start a victim: %s", strerror(errno));
+	if (!pid)
+		victim(p + PG, iova, fds[1], odd);
+	close(fds[1]);
+	if (read(fds[0], &c, 1) != 1)
+		fail("the victim ended before it was to be killed");
+	usleep(after_ms * 1000);
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		fail("the victim was not killed");
+	close(fds[0]);
+
+	if (differs(p + PG, PG, seed + 2) >= 0 && differs(p + PG, EDU_MAX, seed) >= 0)
+		fail("the victim's page holds neither the old nor the new data");
+	fill(p + PG, PG, seed + 4);
+	usleep(2 * EDU_DMA_US);
+	unchanged(p + PG, PG, seed + 4, "the page of a process that was killed");
+	unchanged(p, PG, seed + 1, "the page before the victim's");
+	unchanged(p + 2 * PG, PG, seed + 3, "the page after the victim's");
+}
+
 static void t_killed(void)
 {
 	static const unsigned int after_ms[] = { 0, 40, 90, 150, 20, 70 };
@@ -437,33 +473,8 @@ static void t_killed(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(after_ms); i++) {
 		struct space *s;
-		int fds[2], status;
-		pid_t pid;
-		char c;
 
-		for (int k = 0; k < 3; k++)
-			fill(p + k * PG, PG, 191 + k);
-		if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0)
-			fail("cannot start a victim: %s", strerror(errno));
-		if (!pid)
-			victim(p + PG, iova, fds[1], i % 2);
-		close(fds[1]);
-		if (read(fds[0], &c, 1) != 1)
-			fail("the victim ended before its DMA began");
-		usleep(after_ms[i] * 1000);
-		kill(pid, SIGKILL);
-		if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
-			fail("the victim was not killed");
-		close(fds[0]);
-
-		/* all or nothing before its death, and nothing after it */
-		if (differs(p + PG, PG, 192) >= 0 && differs(p + PG, EDU_MAX, 190) >= 0)
-			fail("the victim's page holds neither the old nor the new data");
-		fill(p + PG, PG, 194);
-		usleep(2 * EDU_DMA_US);
-		unchanged(p + PG, PG, 194, "the page of a process killed in the middle of DMA");
-		unchanged(p, PG, 191, "the page before the victim's");
-		unchanged(p + 2 * PG, PG, 193, "the page after the victim's");
+		kill_one(victim, i % 2, p, iova, 190, after_ms[i]);
 
 		/* the device is free, works, and its old mapping is gone */
 		s = space_new();
