@@ -151,6 +151,20 @@ static inline u32 omni_below(struct rnd_state *rnd, u32 ceil)
 }
 
 /**
+ * omni_thread_elsewhere() - a thread that will run on another processor than this one
+ * @test: the test, which is skipped where there is one processor
+ * @fn: what it does; kthread_stop() may come after its end only if it waits for that
+ * @arg: handed to @fn
+ *
+ * The caller stays on his processor from here on, until he calls
+ * migrate_enable().
+ *
+ * Return: the thread, for wake_up_process(); the test ends when there is none.
+ * Context: may sleep.
+ */
+struct task_struct *omni_thread_elsewhere(struct kunit *test, int (*fn)(void *arg), void *arg);
+
+/**
  * omni_counted() - sum of a ledger counter over all CPUs
  * @what: the counter
  *

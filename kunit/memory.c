@@ -8,6 +8,7 @@
 #include "kunit.h"
 
 #include <linux/hash.h>
+#include <linux/kthread.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
 #include <linux/random.h>
@@ -260,6 +261,19 @@ unsigned int omni_scaled(struct kunit *test, unsigned int full)
 unsigned int omni_quartered(struct kunit *test, unsigned int full)
 {
 	return omni_rounds(test, full, READ_ONCE(part) ?: max(omni_part(), 4));
+}
+
+struct task_struct *omni_thread_elsewhere(struct kunit *test, int (*fn)(void *arg), void *arg)
+{
+	struct task_struct *task;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "it takes two processors");
+	task = kthread_create(fn, arg, "omni-elsewhere");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	migrate_disable();
+	kthread_bind(task, cpumask_any_but(cpu_online_mask, smp_processor_id()));
+	return task;
 }
 
 u64 omni_counted(enum omni_count what)

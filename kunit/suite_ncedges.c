@@ -102,15 +102,7 @@ static void edge_first(struct kunit *test, bool map)
 		.nr = 700,
 		.done = COMPLETION_INITIALIZER_ONSTACK(first.done),
 	};
-	unsigned int cpu, other;
 
-	migrate_disable();
-	cpu = smp_processor_id();
-	other = cpumask_any_but(cpu_online_mask, cpu);
-	if (other >= nr_cpu_ids) {
-		migrate_enable();
-		kunit_skip(test, "it takes two processors");
-	}
 	cache_cpu_all(w->c, 0, first.nr, true);
 	/* Both tables are there: nobody allocates, which would be outside. */
 	nc_map(w, first.domain, first.iova, 0, first.nr);
@@ -119,13 +111,7 @@ static void edge_first(struct kunit *test, bool map)
 		cache_leave(w->c, 0, first.nr - 1);
 		first.nr--;
 	}
-	first.task = kthread_create(edge_first_thread, &first, "omni-first");
-	if (IS_ERR(first.task)) {
-		migrate_enable();
-		KUNIT_FAIL(test, "no thread");
-		return;
-	}
-	kthread_bind(first.task, other);
+	first.task = omni_thread_elsewhere(test, edge_first_thread, &first);
 	omni_sample_with(edge_first_stall, &first);
 	wake_up_process(first.task);
 	while (!READ_ONCE(first.inside) && !completion_done(&first.done))

@@ -506,8 +506,6 @@ static void s1_a_device_tlb_waits_for_flushes_that_miss_it(struct kunit *test)
 	ktime_t end;
 	u64 pa;
 
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "one processor: nobody can attach meanwhile");
 	move.od = omni_model_device(m, RACE_ROAMER, 4);
 	/* From nowhere, when it is switched on; then from another domain, when it is on. */
 	for (i = 0; i < 2; i++) {
@@ -516,14 +514,7 @@ static void s1_a_device_tlb_waits_for_flushes_that_miss_it(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, omni_test_map(domain[i], IOVA, pa, SZ_4K, 1, BOTH), 0);
 		move.domain = domain[i];
 		WRITE_ONCE(move.over, false);
-		migrate_disable();
-		task = kthread_create(race_move, &move, "omni-move");
-		if (IS_ERR(task)) {
-			migrate_enable();
-			KUNIT_FAIL(test, "no thread");
-			break;
-		}
-		kthread_bind(task, cpumask_any_but(cpu_online_mask, smp_processor_id()));
+		task = omni_thread_elsewhere(test, race_move, &move);
 		rcu_read_lock();
 		reach = rcu_dereference(domain[i]->reach);
 		wake_up_process(task);

@@ -315,16 +315,7 @@ static void who_is_served_by_nobody_helps_himself(struct kunit *test)
 	unsigned long flags;
 	bool stood, got;
 
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "one processor: nobody can come meanwhile");
-	migrate_disable();
-	task = kthread_create(shared_other, &other, "omni-other");
-	if (IS_ERR(task)) {
-		migrate_enable();
-		KUNIT_FAIL(test, "no thread");
-		return;
-	}
-	kthread_bind(task, cpumask_any_but(cpu_online_mask, smp_processor_id()));
+	task = omni_thread_elsewhere(test, shared_other, &other);
 	wake_up_process(task);
 	raw_spin_lock_irqsave(&q->lock, flags);
 	stood = shared_until(q, NULL);
