@@ -664,7 +664,9 @@ class Run:
         """A CPU of QEMU 7.2 may go on with code that another has changed meanwhile, if it was
         translating it just then. A kernel that switches tracepoints, which lie in its code, on and
         off oopses within some dozen times ("Oops: int3"), whatever modules it has. Where CPUs take
-        turns in one thread none is translating while another writes."""
+        turns in one thread none is translating while another writes. A guest that switches only
+        tracepoints that no other CPU can be at needs no turns, if it has set tracing's option
+        record-cmd to 0: else any event switches the scheduler's, to know tasks by name."""
         return "tcg,thread=single" if self.boot.turns else "tcg"
 
     def machine(self):

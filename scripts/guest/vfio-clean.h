@@ -31,6 +31,9 @@ static void clean_begin(void)
 	/* Mounts itself at the first look. */
 	if (access(TRACING "/trace", F_OK))
 		skip("no tracing in this kernel");
+	/* Names of tasks come by tracepoints of the scheduler: see Run.accelerator(). */
+	if (!write_text(TRACING "/options/record-cmd", "0"))
+		fail("tracing can't be told to leave the scheduler alone");
 	if (!write_text(TRACING "/events/omni/omni_nc_clean/enable", "1"))
 		fail("the tracepoint omni:omni_nc_clean can't be switched on");
 	close(open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC));
