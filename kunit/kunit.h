@@ -124,6 +124,17 @@ void omni_seed(struct kunit *test, struct rnd_state *rnd);
 unsigned int omni_part(void);
 
 /**
+ * omni_turn() - the number of the case whose parameters are being told
+ * @next: its first one is asked for
+ *
+ * Where omni_part() is more than 1, it chooses which parameters a case has.
+ *
+ * Return: a number that grows by one from case to case.
+ * Context: any; cases come one after the other.
+ */
+unsigned int omni_turn(bool next);
+
+/**
  * omni_scaled() - how many rounds to do
  * @test: the test, whose log says so when it is fewer
  * @full: rounds of a whole run

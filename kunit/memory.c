@@ -246,6 +246,14 @@ unsigned int omni_part(void)
 	return READ_ONCE(part) ?: slow ? 64 : 1;
 }
 
+unsigned int omni_turn(bool next)
+{
+	static unsigned int turn;
+
+	turn += next;
+	return turn;
+}
+
 static unsigned int omni_rounds(struct kunit *test, unsigned int full, unsigned int nth)
 {
 	if (nth > 1)

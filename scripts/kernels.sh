@@ -86,7 +86,8 @@ fi
 say "building the $flavour kernel $version: about 10 minutes on two processors, less with a warm ccache"
 files=$(grep -c '=y$' "$build/.config")
 log=$build/build.log
-make -C "$tree" O="$build" CC="ccache $cc" KBUILD_BUILD_TIMESTAMP=@0 -j"$(nproc)" "${arch[@]}" "$image" modules > "$log" 2>&1 &
+# By dependencies: half as slow on a miss as preprocessing everything twice.
+CCACHE_DEPEND=1 make -C "$tree" O="$build" CC="ccache $cc" KBUILD_BUILD_TIMESTAMP=@0 -j"$(nproc)" "${arch[@]}" "$image" modules > "$log" 2>&1 &
 pid=$!
 while kill -0 $pid 2>/dev/null; do
 	for _ in $(seq 30); do

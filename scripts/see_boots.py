@@ -50,8 +50,8 @@ def boots(args):
 
     intree = {"expect": FILES + ["see/in-tree-file"], "env": {"INTREE_FILE": "y"}}
     files("files", smp=2, **intree)
-    files("plain", kernel="plain", smp=2, iommu="caching-mode=on,aw-bits=48", mem=2048, **intree)
-    files("debug", kernel="debug", smp=2, mem=2048, expect=intree["expect"],
+    files("debug", kernel="debug", smp=2, iommu="caching-mode=on,aw-bits=48", mem=2048,
+          expect=intree["expect"],
           env={**intree["env"], "VFIO_ARGS": "--scale 40"})
     out.append(Boot("see/tools", "tools", TOOLS, disks={"d0": 80}, smp=2, turns=True, mem=1536,
                     total=480, devices=[nvme("d0"), nic(), WIDE, *SHARES], env={"UNITS": "dmar0"}))
