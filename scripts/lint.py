@@ -56,7 +56,7 @@ EXCEPTIONS = [
 COMPILED_EXCEPTIONS = [
     ("arm64", r"/asm/percpu\.h:.* cast truncates bits from constant value",
      "the kernel's own macro"),
-    ("arm64", r"include/pgtable_(track|engine)\.h:.* cast (from|to) restricted __le64",
+    ("arm64", r"include/pgtable_(track|read|table|map|unmap)\.h:.* cast (from|to) restricted __le64",
      "the kernel's cmpxchg() for arm64 goes by way of unsigned long"),
 ]
 
