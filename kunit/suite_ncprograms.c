@@ -40,6 +40,8 @@ OMNI_KIT_PARAM(prog, prog_shapes)
  * @pending: of these, the latter
  * @holds: objects that pin it
  * @owed: it has to be cleaned when the last of them goes
+ * @maybe: unless it was before: an object's mapping was the last but for pending
+ *	ones, and the last of all if the driver had settled those early
  * @cleans: cleans so far, at least
  * @slack: cleans that may have come on top: the driver may settle a pending
  *	entry early, and undo a map that was refused
@@ -49,6 +51,7 @@ struct prog_page {
 	unsigned int pending;
 	unsigned int holds;
 	bool owed;
+	bool maybe;
 	unsigned int cleans;
 	unsigned int slack;
 };
@@ -151,6 +154,7 @@ static void prog_in(struct prog *p, unsigned int page)
 
 	if (a->pending)
 		a->slack += 2;
+	a->maybe = false;
 	if (!a->count++) {
 		a->cleans++;
 		a->owed = false;
@@ -161,11 +165,16 @@ static void prog_out(struct prog *p, unsigned int page, bool lazy)
 {
 	struct prog_page *a = &p->page[page];
 
-	if (--a->count)
-		return;
+	a->count--;
 	if (lazy && a->holds)
-		a->owed = true;
-	else
+		a->maybe = a->count && a->count == a->pending;
+	if (a->count)
+		return;
+	a->maybe &= a->holds > 0;
+	a->owed = a->holds && (lazy || a->maybe);
+	if (a->maybe)
+		a->slack++;
+	else if (!a->owed)
 		a->cleans++;
 }
 
@@ -632,7 +641,11 @@ static void prog_pin(struct prog *p)
 		if (!a->owed || a->count)
 			continue;
 		a->owed = false;
-		a->cleans++;
+		if (a->maybe)
+			a->slack++;
+		else
+			a->cleans++;
+		a->maybe = false;
 	}
 	cache_release(c, o->first, o->nr);
 	prog_look(p, o->first, o->nr);
