@@ -246,8 +246,14 @@ static void amd_kit_free(struct omni_model *base)
 	amd_model_free(to_amd_model(base));
 }
 
+static bool amd_kit_on(struct omni_model *base)
+{
+	return amd_model_on(to_amd_model(base));
+}
+
 static const struct omni_model_ops amd_model_ops = {
-	.table_freed = amd_model_table_freed,
+	.on = amd_kit_on,
+	.freed = amd_model_freed,
 	.step = amd_model_step,
 	.end = amd_kit_end,
 	.free = amd_kit_free,

@@ -401,8 +401,14 @@ static void smmu_kit_free(struct omni_model *base)
 	smmu_model_free(to_smmu_model(base));
 }
 
+static bool smmu_kit_on(struct omni_model *base)
+{
+	return smmu_model_on(to_smmu_model(base));
+}
+
 static const struct omni_model_ops smmu_model_ops = {
-	.table_freed = smmu_model_table_freed,
+	.on = smmu_kit_on,
+	.freed = smmu_model_freed,
 	.step = smmu_model_step,
 	.end = smmu_kit_end,
 	.free = smmu_kit_free,

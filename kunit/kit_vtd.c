@@ -248,8 +248,14 @@ static void vtd_kit_free(struct omni_model *base)
 	vtd_model_free(to_vtd_model(base));
 }
 
+static bool vtd_kit_on(struct omni_model *base)
+{
+	return to_vtd_model(base)->gsts & VTD_G_TE;
+}
+
 static const struct omni_model_ops vtd_model_ops = {
-	.table_freed = vtd_model_table_freed,
+	.on = vtd_kit_on,
+	.freed = vtd_model_freed,
 	.step = vtd_model_step,
 	.end = vtd_kit_end,
 	.free = vtd_kit_free,

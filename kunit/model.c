@@ -4,6 +4,7 @@
  * model does on demand, its record of violations, and its life.
  */
 #include "kit.h"
+#include "model_freed.h"
 
 #include <linux/kthread.h>
 #include <linux/slab.h>
@@ -326,11 +327,36 @@ void omni_table_freed(const void *entries)
 	unsigned long flags, i;
 
 	raw_spin_lock_irqsave(&models_lock, flags);
-	list_for_each_entry(m, &models, node)
-		m->ops->table_freed(m, pa);
+	list_for_each_entry(m, &models, node) {
+		struct omni_freed f = { .m = m, .pa = pa, .entries = 512, .budget = 65536 };
+
+		raw_spin_lock(&m->lock);
+		if (m->ops->on(m))
+			m->ops->freed(m, &f);
+		raw_spin_unlock(&m->lock);
+	}
 	raw_spin_unlock_irqrestore(&models_lock, flags);
 	for (i = 0; i < compound_nr(virt_to_page(entries)); i++)
 		omni_memory_drop(pa + i * PAGE_SIZE);
+}
+
+int omni_model_dma(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa,
+		   void (*meet)(void *arg, u64 pa), void *arg)
+{
+	unsigned long flags;
+	u64 at = iova;
+	int reason = 0;
+
+	raw_spin_lock_irqsave(&m->lock, flags);
+	m->snooped = false;
+	if (m->ops->on(m))
+		reason = m->ops->dma(m, rid, iova, write, &at);
+	if (!reason && pa)
+		*pa = at;
+	if (!reason && meet)
+		meet(arg, at);
+	raw_spin_unlock_irqrestore(&m->lock, flags);
+	return reason;
 }
 
 /* Life */

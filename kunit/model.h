@@ -111,14 +111,17 @@ struct omni_cache {
 
 struct omni_model;
 
+struct omni_freed;
+
 /**
  * struct omni_model_ops - what a vendor's model does in its own way
- * @table_freed: report, with omni_violation(), every way in which the
- *	hardware can still reach the page-table page at @pa
+ * @on: it translates, lock held
+ * @freed: report every way in which it can still reach a page-table page,
+ *	lock held, while it is on
  * @step: one step of the queue, lock held; false if there is nothing to do
  * @end: the unit is off and the thread gone: destroy the driver's side
  * @free: free the model's memory
- * @dma: one access, see omni_model_dma()
+ * @dma: one access, see omni_model_dma(), lock held, while it is on
  * @reserve: prepare the entry of a requester ID, as the wing's probe does
  * @device: set up the wing's part of a device, as its probe does; or NULL
  * @domain: a domain made for the unit, or ERR_PTR()
@@ -136,12 +139,12 @@ struct omni_model;
  *	-1 is against the specification
  */
 struct omni_model_ops {
-	void (*table_freed)(struct omni_model *m, phys_addr_t pa);
+	bool (*on)(struct omni_model *m);
+	void (*freed)(struct omni_model *m, struct omni_freed *f);
 	bool (*step)(struct omni_model *m);
 	void (*end)(struct omni_model *m);
 	void (*free)(struct omni_model *m);
-	int (*dma)(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa,
-		   void (*meet)(void *arg, u64 pa), void *arg);
+	int (*dma)(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa);
 	int (*reserve)(struct omni_model *m, u16 rid);
 	void (*device)(struct omni_device *od);
 	struct omni_domain *(*domain)(struct omni_model *m);
@@ -421,15 +424,12 @@ void omni_model_domain_free(struct kunit *test, struct omni_domain *domain);
  * Return: 0, or the vendor's reason for which it was refused.
  * Context: any.
  */
-static inline int omni_model_dma(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa,
-				 void (*meet)(void *arg, u64 pa), void *arg)
-{
-	return m->ops->dma(m, rid, iova, write, pa, meet, arg);
-}
+int omni_model_dma(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa,
+		   void (*meet)(void *arg, u64 pa), void *arg);
 
 static inline int omni_access(struct omni_model *m, u16 rid, u64 iova, bool write, u64 *pa)
 {
-	return m->ops->dma(m, rid, iova, write, pa, NULL, NULL);
+	return omni_model_dma(m, rid, iova, write, pa, NULL, NULL);
 }
 
 /**

@@ -687,39 +687,26 @@ static int amd_model_ats_dma(struct amd_model *m, u16 devid, u64 iova, bool writ
 	return REFUSED_ATS;
 }
 
-int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa,
-		  void (*meet)(void *arg, u64 pa), void *arg)
+int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa)
 {
 	struct amd_model *m = to_amd_model(base);
 	struct amd_found found = { .pa = iova }, next;
-	unsigned long flags;
-	int reason = 0;
+	int reason;
 
-	raw_spin_lock_irqsave(&base->lock, flags);
-	base->snooped = false;
-	if (!amd_model_on(m))
-		goto out;
 	if (iova >= INTERRUPTS_FIRST && iova <= INTERRUPTS_LAST) {
 		reason = write ? 0 : REFUSED_PERMISSION;
 		if (reason)
 			amd_model_refuse(m, rid, iova, write, reason, false);
-		goto out;
+		return reason;
 	}
-	if (test_bit(rid, base->ats_on)) {
-		reason = amd_model_ats_dma(m, rid, iova, write, &found.pa);
-		goto out;
-	}
+	if (test_bit(rid, base->ats_on))
+		return amd_model_ats_dma(m, rid, iova, write, pa);
 	reason = amd_model_translate(m, rid, iova, write, &found);
+	*pa = found.pa;
 	base->snooped = found.forced;
 	if (reason)
 		amd_model_refuse(m, rid, iova, write, reason, found.reserved);
 	if (base->speculate)
 		amd_model_translate(m, rid, iova + SZ_4K, false, &next);
-out:
-	if (!reason && pa)
-		*pa = found.pa;
-	if (!reason && meet)
-		meet(arg, found.pa);
-	raw_spin_unlock_irqrestore(&base->lock, flags);
 	return reason;
 }

@@ -131,16 +131,15 @@ static inline bool amd_model_guest(const struct amd_model *m)
 /* omni_cached.space: 0 for host page tables, else the PASID plus 1. */
 #define AMD_MODEL_PASID_0	1
 
-/* The model's files share these; all but the last three want its lock held. */
+/* The model's files share these; all but the last two want its lock held. */
 int amd_model_dte_fault(struct amd_model *m, const u64 *dte, const char **why);
 void amd_model_dte_read(u64 table, u16 devid, bool coherent, u64 *dte);
 void amd_model_log(struct amd_model *m, u64 lo, u64 hi);
 void amd_model_fault(struct amd_model *m, u16 devid, u16 domain, u64 iova, u64 flags);
 bool amd_model_step(struct omni_model *base);
-void amd_model_table_freed(struct omni_model *base, phys_addr_t pa);
+void amd_model_freed(struct omni_model *base, struct omni_freed *f);
+int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa);
 void amd_model_irq(struct irq_work *work);
-int amd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa,
-		  void (*meet)(void *arg, u64 pa), void *arg);
 struct amd_model *amd_model_of(const struct amd_unit *unit);
 
 /**

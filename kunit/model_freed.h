@@ -25,9 +25,6 @@ struct omni_freed {
 	u64 seen[16];
 };
 
-#define OMNI_FREED(base, table, snoops)	\
-	{ .m = (base), .pa = (table), .coherent = (snoops), .entries = 512, .budget = 65536 }
-
 /*
  * The table that an entry of a table at @level points to, 0 for none; @level
  * becomes the level of that. Level 0 has no tables below it.

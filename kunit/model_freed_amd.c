@@ -44,12 +44,15 @@ static u64 amd_freed_root(const struct omni_cached *c)
 	return c->raw[0] & DTE0_TV && amd_dte_translates(c->raw) ? amd_dte_tables(c->raw) : 0;
 }
 
-static void amd_freed_reached(struct amd_model *m, struct omni_freed *f)
+void amd_model_freed(struct omni_model *base, struct omni_freed *f)
 {
+	struct amd_model *m = to_amd_model(base);
 	unsigned int devid;
 	const char *why;
 	u64 dte[4];
 
+	f->coherent = amd_model_coherent(m);
+	omni_freed_cached(f, amd_freed_root);
 	for_each_set_bit(devid, m->known, 65536) {
 		amd_model_dte_read(m->devtab & GENMASK_ULL(51, 12), devid, f->coherent, dte);
 		if (dte[0] == OMNI_MEMORY_GARBAGE || amd_model_dte_fault(m, dte, &why) ||
@@ -58,18 +61,4 @@ static void amd_freed_reached(struct amd_model *m, struct omni_freed *f)
 		if (omni_freed_new(f, amd_dte_tables(dte)) && amd_freed_leads(f, dte))
 			omni_freed_report(f, devid);
 	}
-}
-
-void amd_model_table_freed(struct omni_model *base, phys_addr_t pa)
-{
-	struct amd_model *m = to_amd_model(base);
-	struct omni_freed f = OMNI_FREED(base, pa, amd_model_coherent(m));
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&base->lock, flags);
-	if (amd_model_on(m)) {
-		omni_freed_cached(&f, amd_freed_root);
-		amd_freed_reached(m, &f);
-	}
-	raw_spin_unlock_irqrestore(&base->lock, flags);
 }

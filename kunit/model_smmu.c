@@ -659,25 +659,18 @@ static int smmu_model_ats_dma(struct smmu_model *m, u16 sid, u64 iova, bool writ
 	return REFUSED_ATS;
 }
 
-int smmu_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa,
-		   void (*meet)(void *arg, u64 pa), void *arg)
+int smmu_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa)
 {
 	struct smmu_model *m = to_smmu_model(base);
 	struct smmu_found found = { .pa = iova }, next;
 	struct omni_cached *entry;
-	unsigned long flags;
-	int reason = 0;
+	int reason;
 
-	raw_spin_lock_irqsave(&base->lock, flags);
-	/* 13.6: nothing in an entry or a leaf makes up for what the request asks. */
-	base->snooped = false;
-	if (!smmu_model_on(m))
-		goto out;
-	if (test_bit(rid, base->ats_on)) {
-		reason = smmu_model_ats_dma(m, rid, iova, write, &found.pa);
-		goto out;
-	}
+	/* 13.6: nothing in an entry or a leaf makes up for what the request asks: never snooped. */
+	if (test_bit(rid, base->ats_on))
+		return smmu_model_ats_dma(m, rid, iova, write, pa);
 	reason = smmu_model_translate(m, rid, iova, write, &found, &entry);
+	*pa = found.pa;
 	if (reason) {
 		base->faults++;
 		if (!base->mute && reason != REFUSED_ABORT)
@@ -685,12 +678,6 @@ int smmu_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *
 	}
 	if (base->speculate)
 		smmu_model_translate(m, rid, iova + SZ_4K, false, &next, &entry);
-out:
-	if (!reason && pa)
-		*pa = found.pa;
-	if (!reason && meet)
-		meet(arg, found.pa);
-	raw_spin_unlock_irqrestore(&base->lock, flags);
 	return reason;
 }
 
@@ -707,12 +694,15 @@ static u64 smmu_freed_root(const struct omni_cached *c)
 	return STE0_CONFIG(c->raw[0]) > CONFIG_BYPASS ? c->pa : 0;
 }
 
-static void smmu_freed_reached(struct smmu_model *m, struct omni_freed *f)
+void smmu_model_freed(struct omni_model *base, struct omni_freed *f)
 {
+	struct smmu_model *m = to_smmu_model(base);
 	unsigned int sid, top;
 	u64 ste[4], cd[4], at, root;
 	const char *why;
 
+	f->coherent = smmu_model_coherent(m);
+	omni_freed_cached(f, smmu_freed_root);
 	for_each_set_bit(sid, m->known, 65536) {
 		at = smmu_model_ste_at(m, sid);
 		if (!at || !smmu_model_read(m, at, 4, ste) || smmu_model_ste_fault(m, ste, &why))
@@ -733,18 +723,4 @@ static void smmu_freed_reached(struct smmu_model *m, struct omni_freed *f)
 		if (omni_freed_new(f, root) && omni_freed_reaches(f, root, top, smmu_freed_below))
 			omni_freed_report(f, sid);
 	}
-}
-
-void smmu_model_table_freed(struct omni_model *base, phys_addr_t pa)
-{
-	struct smmu_model *m = to_smmu_model(base);
-	struct omni_freed f = OMNI_FREED(base, pa, smmu_model_coherent(m));
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&base->lock, flags);
-	if (smmu_model_on(m)) {
-		omni_freed_cached(&f, smmu_freed_root);
-		smmu_freed_reached(m, &f);
-	}
-	raw_spin_unlock_irqrestore(&base->lock, flags);
 }

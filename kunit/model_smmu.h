@@ -167,15 +167,14 @@ static inline bool smmu_model_on(const struct smmu_model *m)
 	return m->cr0ack & 1;
 }
 
-/* The model's files share these; all but the last three want its lock held. */
+/* The model's files share these; all but the last want its lock held. */
 int smmu_model_ste_fault(struct smmu_model *m, const u64 *ste, const char **why);
 u64 smmu_model_ste_at(struct smmu_model *m, u32 sid);
 void smmu_model_forget_entries(struct smmu_model *m);
 void smmu_model_record(struct smmu_model *m, u8 id, u32 sid, u64 iova, bool write);
 bool smmu_model_step(struct omni_model *base);
-void smmu_model_table_freed(struct omni_model *base, phys_addr_t pa);
-int smmu_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa,
-		   void (*meet)(void *arg, u64 pa), void *arg);
+void smmu_model_freed(struct omni_model *base, struct omni_freed *f);
+int smmu_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa);
 struct smmu_model *smmu_model_of(const struct smmu_unit *unit);
 
 /**

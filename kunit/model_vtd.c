@@ -417,39 +417,29 @@ fault:
 	return reason;
 }
 
-int vtd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa,
-		  void (*meet)(void *arg, u64 pa), void *arg)
+int vtd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa)
 {
 	struct vtd_model *m = to_vtd_model(base);
 	struct vtd_found found = { .pa = iova }, next;
-	unsigned long flags;
-	int reason = 0;
+	int reason;
 
-	raw_spin_lock_irqsave(&m->base.lock, flags);
-	if (!(m->gsts & VTD_G_TE))
-		goto out;
 	if (iova >= VTD_MSI_FIRST && iova <= VTD_MSI_LAST) {
 		reason = write ? 0 : FAULT_INTERRUPT;
 		if (reason)
 			vtd_model_record(m, rid, iova, write, reason);
-		goto out;
+		return reason;
 	}
-	if (test_bit(rid, m->base.ats_on)) {
+	if (test_bit(rid, base->ats_on)) {
 		reason = vtd_model_ats_dma(m, rid, iova, write, &found);
-		goto out;
+	} else {
+		reason = vtd_model_translate(m, rid, iova, write, false, &found);
+		if (reason)
+			vtd_model_record(m, rid, iova, write, reason);
+		if (base->speculate)
+			vtd_model_translate(m, rid, iova + SZ_4K, false, false, &next);
 	}
-	reason = vtd_model_translate(m, rid, iova, write, false, &found);
-	if (reason)
-		vtd_model_record(m, rid, iova, write, reason);
-	if (m->base.speculate)
-		vtd_model_translate(m, rid, iova + SZ_4K, false, false, &next);
-out:
-	if (!reason && pa)
-		*pa = found.pa;
+	*pa = found.pa;
 	base->snooped = found.snoop;
-	if (!reason && meet)
-		meet(arg, found.pa);
-	raw_spin_unlock_irqrestore(&m->base.lock, flags);
 	return reason;
 }
 
@@ -467,10 +457,13 @@ static u64 vtd_freed_root(const struct omni_cached *c)
 	       c->raw[0] & VTD_CTX_SLPTPTR : 0;
 }
 
-static void vtd_freed_reached(struct vtd_model *m, struct omni_freed *f)
+void vtd_model_freed(struct omni_model *base, struct omni_freed *f)
 {
+	struct vtd_model *m = to_vtd_model(base);
 	unsigned int bus, fn;
 
+	f->coherent = vtd_model_coherent(m);
+	omni_freed_cached(f, vtd_freed_root);
 	for (bus = 0; bus < 256; bus++) {
 		u64 root = omni_memory_read(m->root + bus * 16, f->coherent);
 
@@ -491,18 +484,4 @@ static void vtd_freed_reached(struct vtd_model *m, struct omni_freed *f)
 				omni_freed_report(f, bus << 8 | fn);
 		}
 	}
-}
-
-void vtd_model_table_freed(struct omni_model *base, phys_addr_t pa)
-{
-	struct vtd_model *m = to_vtd_model(base);
-	struct omni_freed f = OMNI_FREED(base, pa, vtd_model_coherent(m));
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&base->lock, flags);
-	if (m->gsts & VTD_G_TE) {
-		omni_freed_cached(&f, vtd_freed_root);
-		vtd_freed_reached(m, &f);
-	}
-	raw_spin_unlock_irqrestore(&base->lock, flags);
 }

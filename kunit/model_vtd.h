@@ -111,11 +111,10 @@ bool vtd_model_any_fault(struct vtd_model *m);
 void vtd_model_event(struct vtd_model *m);
 void vtd_model_record(struct vtd_model *m, u16 rid, u64 iova, bool write, int reason);
 bool vtd_model_step(struct omni_model *base);
-void vtd_model_table_freed(struct omni_model *base, phys_addr_t pa);
+void vtd_model_freed(struct omni_model *base, struct omni_freed *f);
+int vtd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa);
 void vtd_model_irq(struct irq_work *work);
 struct vtd_model *vtd_model_of(const struct vtd_unit *unit);
-int vtd_model_dma(struct omni_model *base, u16 rid, u64 iova, bool write, u64 *pa,
-		  void (*meet)(void *arg, u64 pa), void *arg);
 
 /**
  * vtd_model_create() - make a unit and switch it on with the driver's own code

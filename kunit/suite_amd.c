@@ -8,6 +8,8 @@
 #include "model_amd.h"
 #include "queue_user.h"
 
+#include <linux/kthread.h>
+
 static struct amd_model *amd_ordinary(struct kunit *test)
 {
 	return amd_model_create(test, &(struct amd_model_config) { });

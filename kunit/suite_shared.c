@@ -7,6 +7,8 @@
  */
 #include "queue_user.h"
 
+#include <linux/kthread.h>
+
 #define SHARED_LINE	3
 #define SHARED_PAGES	16
 #define SHARED_PATIENCE	5000	/* ms */

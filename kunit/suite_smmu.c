@@ -8,6 +8,8 @@
 #include "nc_world.h"
 #include "queue_user.h"
 
+#include <linux/delay.h>
+
 /* Units of all kinds */
 
 static const struct smmu_model_config smmu_kinds[] = {
@@ -439,27 +441,37 @@ static void s3_stage_2_is_replaced_by_way_of_blocked(struct kunit *test)
 
 /* Errors: 7.1 */
 
+/* Commands that fail some times are given again until they do not. */
+static void smmu_given_again(struct kunit *test, struct omni_domain *domain,
+			     struct omni_model *m, unsigned int pages,
+			     void (*fail)(struct smmu_model *m, unsigned int times))
+{
+	unsigned int times;
+	u64 errors;
+
+	for (times = 1; times <= OMNI_RETRIES; times++) {
+		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, pages, BOTH), 0);
+		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
+		errors = m->unit->counts.queue_errors;
+		fail(to_smmu_model(m), times);
+		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, pages * SZ_4K),
+				pages * SZ_4K);
+		KUNIT_EXPECT_EQ(test, m->unit->counts.queue_errors, errors + times);
+		KUNIT_EXPECT_EQ(test, omni_model_device_cached(m, RID), 0);
+		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, true, NULL), 0);
+		KUNIT_EXPECT_FALSE(test, domain->tainted);
+	}
+}
+
 /* A device TLB that does not answer is asked again, and in the end given up. */
 static void device_tlbs_that_do_not_answer(struct kunit *test)
 {
 	struct omni_model *m = smmu_named(test, "ordinary");
 	struct omni_device *od = omni_model_device(m, RID, 4);
 	struct omni_domain *domain = omni_model_domain(m);
-	unsigned int times;
-	u64 errors;
 
 	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
-	for (times = 1; times <= OMNI_RETRIES; times++) {
-		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 512, BOTH), 0);
-		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
-		errors = m->unit->counts.queue_errors;
-		smmu_model_atc(to_smmu_model(m), times);
-		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, SZ_2M), SZ_2M);
-		KUNIT_EXPECT_EQ(test, m->unit->counts.queue_errors, errors + times);
-		KUNIT_EXPECT_EQ(test, omni_model_device_cached(m, RID), 0);
-		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, true, NULL), 0);
-		KUNIT_EXPECT_FALSE(test, domain->tainted);
-	}
+	smmu_given_again(test, domain, m, 512, smmu_model_atc);
 	KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 512, BOTH), 0);
 	smmu_model_atc(to_smmu_model(m), 1000);
 	KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, SZ_2M), SZ_2M);
@@ -475,20 +487,9 @@ static void a_queue_that_can_not_be_read(struct kunit *test)
 	struct omni_model *m = smmu_named(test, "ordinary");
 	struct omni_device *od = omni_model_device(m, RID, 0);
 	struct omni_domain *domain = omni_model_domain(m);
-	unsigned int times;
-	u64 errors;
 
 	KUNIT_ASSERT_EQ(test, omni_test_attach(od, domain), 0);
-	for (times = 1; times <= OMNI_RETRIES; times++) {
-		KUNIT_ASSERT_EQ(test, omni_test_map(domain, IOVA, PA, SZ_4K, 1, BOTH), 0);
-		KUNIT_EXPECT_EQ(test, omni_access(m, RID, IOVA, true, NULL), 0);
-		errors = m->unit->counts.queue_errors;
-		smmu_model_abort(to_smmu_model(m), times);
-		KUNIT_EXPECT_EQ(test, omni_test_unmap(domain, IOVA, SZ_4K), SZ_4K);
-		KUNIT_EXPECT_EQ(test, m->unit->counts.queue_errors, errors + times);
-		KUNIT_EXPECT_NE(test, omni_access(m, RID, IOVA, true, NULL), 0);
-	}
-	KUNIT_EXPECT_FALSE(test, domain->tainted);
+	smmu_given_again(test, domain, m, 1, smmu_model_abort);
 	KUNIT_EXPECT_EQ(test, omni_test_attach(od, NULL), 0);
 }
 
