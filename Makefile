@@ -43,7 +43,7 @@ check-clients: setup
 
 kunit: setup
 	@python3 scripts/kunit.py $(if $(ARCH),--arch $(ARCH)) $(if $(SUITE),--suite '$(SUITE)') $(if $(KERNEL),--kernel $(KERNEL)) \
-		$(if $(SEED),--seed $(SEED)) $(if $(PART),--part $(PART)) $(if $(WHOLE),--whole)
+		$(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PART),--part $(PART)) $(if $(WHOLE),--whole)
 
 lint: setup
 	@python3 scripts/lint.py $(if $(ONLY),--only '$(value ONLY)')
@@ -100,7 +100,8 @@ help:
 	@echo 'make kunit           the KUnit suites, on a test kernel built and cached when missing'
 	@echo '  SUITE=<glob>         one suite or some'
 	@echo '  KERNEL=debug|kcsan   on that test kernel instead of the plain one'
-	@echo '  SEED=<n>             repeat the random programs of an earlier run'
+	@echo '  SEED=<n>             repeat the random program of a case, by the seed that was printed'
+	@echo '  SEEDS=<n>            repeat all random programs, by the number that make check printed'
 	@echo '  WHOLE=1              all rounds of long programs (hours on kernels that check every access)'
 	@echo '  PART=<n>             one of n rounds'
 	@echo '  ARCH=arm64           on an arm64 test kernel'

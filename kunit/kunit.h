@@ -108,7 +108,8 @@ void omni_sample(void);
  * @test: the test
  * @rnd: receives the generator's state
  *
- * The module's parameter ``seed`` replaces the random choice.
+ * The module's parameter ``seed`` replaces the random choice, ``seeds`` makes
+ * all choices of a run the same as in another one.
  *
  * Context: may sleep.
  */

@@ -8,6 +8,7 @@
 #include "kunit.h"
 
 #include <linux/hash.h>
+#include <linux/jhash.h>
 #include <linux/kthread.h>
 #include <linux/pci.h>
 #include <linux/pci-ats.h>
@@ -46,6 +47,10 @@ static struct {
 static ulong seed;
 module_param(seed, ulong, 0644);
 MODULE_PARM_DESC(seed, "replay a random program with this seed (0: a new one each time)");
+
+static uint seeds;
+module_param(seeds, uint, 0644);
+MODULE_PARM_DESC(seeds, "derive the seeds of all random programs from this number (0, the default: new ones each time)");
 
 static uint part;
 module_param(part, uint, 0644);
@@ -233,7 +238,9 @@ void omni_sample_with(void (*fn)(void *arg), void *arg)
 
 void omni_seed(struct kunit *test, struct rnd_state *rnd)
 {
-	u64 value = READ_ONCE(seed) ?: get_random_u32();
+	static unsigned int nth;
+	u32 all = READ_ONCE(seeds);
+	u64 value = READ_ONCE(seed) ?: all ? jhash_1word(nth++, all) : get_random_u32();
 
 	kunit_info(test, "seed %llu", value);
 	prandom_seed_state(rnd, value);

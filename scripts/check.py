@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 import time
+import zlib
 from dataclasses import replace
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -611,12 +612,14 @@ class Console:
 
 class Suites:
     """A run of the KUnit suites on one test kernel, beside the boots. part: of so many rounds
-    one."""
+    one. Its random programs are others than before where the sources are, or the kernel is: what
+    passed once does not fail for its dice."""
 
     def __init__(self, kernel, part=0):
         self.name = f"kunit/{kernel}"
         self.kernel = kernel
         self.part = part
+        self.seeds = zlib.crc32(kernel.encode(), harness.sources_number()) or 1
         self.total = kunit.LIMITS[kernel]
         self.mem = kunit.MEMORY
 
@@ -768,7 +771,7 @@ def main():
         if flavours else None
     for f in {b.kernel for b in wanted if b.driver == "skip-flush"}:
         guest.add_variant("skip-flush", "OMNI_TEST_SKIP_UNMAP_FLUSH=1", flavour=f)
-    prepared = {s.name: kunit.prepare(s.kernel, part=s.part) for s in suites}
+    prepared = {s.name: kunit.prepare(s.kernel, part=s.part, seeds=s.seeds) for s in suites}
     measured = bench.BenchGuest("plain", need_module=True) if guards else None
     versions = ", ".join(k.version for k in guest.kernels.values()) if guest else "none"
     print(f"guest kernels {versions}; {len(wanted)} boots, logs in {harness.LOGS}", flush=True)
@@ -793,6 +796,7 @@ def main():
         console.finished(run)
 
     def run_suites(suites):
+        console.say(f"      {suites.name}: random programs with SEEDS={suites.seeds}")
         run = kunit.suites_run(prepared[suites.name], console.suites(suites.name))
         runs[suites.name] = run
         run.execute()

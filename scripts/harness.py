@@ -35,6 +35,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import fdt
@@ -259,6 +260,14 @@ def _sources():
         found += (ROOT / name).rglob("*")
     return [p.relative_to(ROOT) for p in found
             if p.name == "Kbuild" or (p.suffix in (".c", ".h") and not p.name.endswith(".mod.c"))]
+
+
+def sources_number():
+    """A number of 32 bits, not 0, that changes with the sources."""
+    number = 0
+    for name in sorted(_sources()):
+        number = zlib.crc32(str(name).encode() + (ROOT / name).read_bytes(), number)
+    return number or 1
 
 
 def _mirror(tree, source=None, wanted=None):

@@ -291,11 +291,11 @@ class SuitesRun(Run):
         return cases
 
 
-def prepare(flavour="plain", seed=0, part=0):
-    """The test kernel, and the module with the suites, built if they have to be. part: do one of
-    so many rounds."""
+def prepare(flavour="plain", **parameters):
+    """The test kernel, and the module with the suites, built if they have to be. parameters: the
+    module's, but those that are 0."""
     return Guest(harness.find_kernel(flavour),
-                 " ".join([f"seed={seed}"] * bool(seed) + [f"part={part}"] * bool(part)))
+                 " ".join(f"{name}={value}" for name, value in parameters.items() if value))
 
 
 def suites_run(guest, show, suite=""):
@@ -332,6 +332,9 @@ def main():
                    help="test kernel (plain)")
     p.add_argument("--seed", type=int, default=0,
                    help="replay random programs with the seed that a run printed")
+    p.add_argument("--seeds", type=int, default=0, metavar="N",
+                   help="derive the seeds of all random programs from this number, as `make check` "
+                        "does from the sources")
     p.add_argument("--part", type=int, default=0, metavar="N", help="do one of N rounds")
     p.add_argument("--whole", action="store_true",
                    help="all rounds of long programs, a quarter of which are run otherwise, and a "
@@ -344,7 +347,8 @@ def main():
     start = time.monotonic()
     if args.whole:
         LIMITS.update({kernel: 10 * limit for kernel, limit in LIMITS.items()})
-    one = suites_run(prepare(flavour, args.seed, 1 if args.whole else args.part),
+    one = suites_run(prepare(flavour, seed=args.seed, seeds=args.seeds,
+                             part=1 if args.whole else args.part),
                      lambda text: print(text, flush=True), args.suite)
     print(f"kernel {one.guest.kernel.build}, log {one.log}", flush=True)
     one.execute()
