@@ -13,7 +13,8 @@ struct replaced {
 	struct edu *e;
 	uint64_t iova;
 	uint8_t *from[2], *to[2];
-	unsigned long dmas, lost_reads, lost_writes, reads[2], writes[2];
+	volatile unsigned long dmas;
+	unsigned long lost_reads, lost_writes, reads[2], writes[2];
 };
 
 static void *replaced_dma(void *arg)
@@ -126,11 +127,16 @@ static void t_replace(void)
 			fail("thread: %s", strerror(errno));
 	start_ms = now_ms();
 	end = start_ms + opt_replace_ms;
-	for (unsigned int n = 1; now_ms() < end; n++)
-		for (int i = 0; i < ndevs; i++, replaced++)
+	for (unsigned int n = 1; go_on(end, replaced >= REPLACE_MIN && dmas >= 20); n++) {
+		dmas = 0;
+		for (int i = 0; i < ndevs; i++, replaced++) {
 			attach(&devs[i], hwpt[n % 2][i]);
+			dmas += work[i].dmas;
+		}
+	}
 	end = now_ms();
 	stop_threads = true;
+	dmas = 0;
 	for (int i = 0; i < ndevs; i++) {
 		pthread_join(t[i], NULL);
 		dmas += work[i].dmas;

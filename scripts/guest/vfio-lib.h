@@ -181,6 +181,14 @@ static uint64_t now_ms(void)
 	return t.tv_sec * 1000ULL + t.tv_nsec / 1000000;
 }
 
+/* Until @end, and where a busy host gave too little time longer, until there is @enough. */
+static bool go_on(uint64_t end, bool enough)
+{
+	uint64_t now = now_ms();
+
+	return now < end || (!enough && now < end + 40000);
+}
+
 static bool read_text(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
