@@ -307,8 +307,9 @@ def make_modules(kernel, name, what, *flags, source=None, wanted=None):
         _mirror(tree, source, wanted)
         rc = subprocess.run(["make", f"-j{os.cpu_count() or 1}", "-C", str(kernel.headers),
                              f"M={tree}", *kernel.make, *cc, *flags, "modules"],
-                            stdin=subprocess.DEVNULL, stdout=said,
-                            stderr=subprocess.STDOUT).returncode
+                            stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                            # By dependencies, which is quicker where it is not cached yet.
+                            env={**os.environ, "CCACHE_DEPEND": "1"}).returncode
         if rc:
             tail = "\n".join(log.read_text().splitlines()[-25:])
             raise HarnessError(f"building {what} failed, log {log}:\n{tail}")
