@@ -612,8 +612,8 @@ class Console:
 
 class Suites:
     """A run of the KUnit suites on one test kernel, beside the boots. part: of so many rounds
-    one. Its random programs are others than before where the sources are, or the kernel is: what
-    passed once does not fail for its dice."""
+    one. Its random programs change with the sources and with the kernel, and with nothing else:
+    what passed once does not fail for its dice."""
 
     def __init__(self, kernel, part=0):
         self.name = f"kunit/{kernel}"
