@@ -4,6 +4,7 @@
 #define OMNI_GUEST_IOMMUFD_REPLACE_H
 
 #define REPLACE_MIN	2000
+#define REPLACE_DMAS	20
 
 /*
  * One device's share: at @iova a page to read and at @iova + PG one to write,
@@ -58,6 +59,15 @@ static void *replaced_dma(void *arg)
 	return NULL;
 }
 
+static unsigned long replaced_dmas(const struct replaced *work)
+{
+	unsigned long sum = 0;
+
+	for (int i = 0; i < ndevs; i++)
+		sum += work[i].dmas;
+	return sum;
+}
+
 /* Lines of the log since the mark that tell of a fault of any of the devices. */
 static int klog_count_faults(int fd, char *first, size_t size)
 {
@@ -88,7 +98,7 @@ static int klog_count_faults(int fd, char *first, size_t size)
 
 static void t_replace(void)
 {
-	unsigned long replaced = 0, dmas = 0, reads = 0, writes = 0, by_a = 0, by_b = 0;
+	unsigned long replaced = 0, dmas, reads = 0, writes = 0, by_a = 0, by_b = 0;
 	struct replaced work[MAX_DEVS] = { };
 	uint32_t hwpt[2][MAX_DEVS];
 	static struct ledger a, b;
@@ -127,24 +137,20 @@ static void t_replace(void)
 			fail("thread: %s", strerror(errno));
 	start_ms = now_ms();
 	end = start_ms + opt_replace_ms;
-	for (unsigned int n = 1; go_on(end, replaced >= REPLACE_MIN && dmas >= 20); n++) {
-		dmas = 0;
-		for (int i = 0; i < ndevs; i++, replaced++) {
+	for (unsigned int n = 1;
+	     go_on(end, replaced >= REPLACE_MIN && replaced_dmas(work) >= REPLACE_DMAS); n++)
+		for (int i = 0; i < ndevs; i++, replaced++)
 			attach(&devs[i], hwpt[n % 2][i]);
-			dmas += work[i].dmas;
-		}
-	}
 	end = now_ms();
 	stop_threads = true;
-	dmas = 0;
 	for (int i = 0; i < ndevs; i++) {
 		pthread_join(t[i], NULL);
-		dmas += work[i].dmas;
 		reads += work[i].lost_reads;
 		writes += work[i].lost_writes;
 		by_a += work[i].reads[0] + work[i].writes[0];
 		by_b += work[i].reads[1] + work[i].writes[1];
 	}
+	dmas = replaced_dmas(work);
 	faults = klog_count_faults(fd, first, sizeof(first));
 	note("replace: %lu replacements in %lu ms under %lu DMAs of %d devices: A served %lu, B %lu, lost %lu reads and %lu writes, %d faults in the log",
 	     replaced, end - start_ms, dmas, ndevs, by_a, by_b, reads, writes, faults);
@@ -156,7 +162,7 @@ static void t_replace(void)
 		     reads, writes, dmas, replaced);
 	if (faults)
 		fail("the log tells of %d faults: %s", faults, first);
-	if (replaced < REPLACE_MIN || dmas < 20 || !by_a || !by_b)
+	if (replaced < REPLACE_MIN || dmas < REPLACE_DMAS || !by_a || !by_b)
 		fail("too little load: %lu replacements, %lu DMAs (A %lu, B %lu)", replaced, dmas,
 		     by_a, by_b);
 	if (counted && ledger_read(&b)) {
