@@ -101,7 +101,7 @@ help:
 	@echo '  SUITE=<glob>         one suite or some'
 	@echo '  KERNEL=debug|kcsan   on that test kernel instead of the plain one'
 	@echo '  SEED=<n>             repeat the random program of a case, by the seed that was printed'
-	@echo '  SEEDS=<n>            repeat all random programs, by the number that make check printed'
+	@echo '  SEEDS=<n>            repeat all random programs of a whole run, by the number that make check printed'
 	@echo '  WHOLE=1              all rounds of long programs (hours on kernels that check every access)'
 	@echo '  PART=<n>             one of n rounds'
 	@echo '  ARCH=arm64           on an arm64 test kernel'

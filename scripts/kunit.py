@@ -121,7 +121,6 @@ class Case:
     verdict: str            # PASS, FAIL, SKIP
     reason: str = ""
     seconds: float = None
-    seed: str = None        # of its random program
 
 
 class Stream:
@@ -264,15 +263,23 @@ class SuitesRun(Run):
             cmdline="loglevel=7" + (" rodata=full" if guest.kernel.arch == "arm64" else "") +
             (f" kunit.filter_glob={suite}" if suite else "")), stream.line)
 
+    def make_suite(self, case):
+        """The command that runs a case's suite on this kernel."""
+        arch, _, kernel = self.guest.kernel.flavour.rpartition("-")
+        return (f"make kunit {f'ARCH={arch} ' if arch else ''}KERNEL={kernel} "
+                f"SUITE={case.name.split('/')[0]}")
+
     def cases(self):
         """A list of Case; the last ones, `boot` and `kernel-log`, are about the whole guest."""
         stream = self.stream
         cases = parse(self.guest.kernel, self.lines)
         for case in cases:
             case.seconds = stream.seconds.get(case.name)
-            case.seed = stream.seeds.get(case.name)
             if case.verdict != "PASS":
                 case.reason = stream.reasons.get(case.name) or case.reason
+            seed = stream.seeds.get(case.name)
+            if case.verdict == "FAIL" and seed:
+                case.reason += f"; {self.make_suite(case)} SEED={seed} replays it"
         cases += tables_said(self.lines)
         if not cases:
             cases.append(Case("suites", "FAIL", f"no suite matches '{self.suite}'"
@@ -333,8 +340,8 @@ def main():
     p.add_argument("--seed", type=int, default=0,
                    help="replay random programs with the seed that a run printed")
     p.add_argument("--seeds", type=int, default=0, metavar="N",
-                   help="derive the seeds of all random programs from this number, as `make check` "
-                        "does from the sources")
+                   help="derive the seeds of all random programs of a whole run from this number, "
+                        "as `make check` does from the sources")
     p.add_argument("--part", type=int, default=0, metavar="N", help="do one of N rounds")
     p.add_argument("--whole", action="store_true",
                    help="all rounds of long programs, a quarter of which are run otherwise, and a "
@@ -362,8 +369,6 @@ def main():
         print("\nfailed:")
         for c in failed:
             print(f"  {c.name}: {c.reason}")
-            if c.seed:
-                print(f"      make kunit SUITE={c.name.split('/')[0]} SEED={c.seed} replays it")
     print(f"\n{len(cases)} cases in {time.monotonic() - start:.0f} s")
     return harness.closing([c.verdict for c in cases])
 
